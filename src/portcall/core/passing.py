@@ -1,0 +1,91 @@
+"""The frames that pass through a running call: checked, counted against credit, and sent on under the other id.
+
+Plain functions, one per kind of frame; this is the hottest code of the hub. What breaks the link's rules raises
+`ProtocolError`.
+"""
+
+from collections.abc import MutableSequence, Sequence
+
+from portcall.core.calls import Call, CallState, Port
+from portcall.errors import ProtocolError
+from portcall.protos.portcall.v1.link_pb2 import Frame, Metadatum
+
+# Fixed by the protocol; link.proto has the rules.
+FRAME_MESSAGE_BYTES_MAX = 65_536
+CREDIT_BYTES_INITIAL = 65_536
+CREDIT_BYTES_MAX = 1 << 31
+FRAME_COST_BYTES_MIN = 64
+
+
+def message_up(call: Call, frame: Frame) -> int:
+    """Count a message of the client; return its size. The caller sends it on or keeps it."""
+    size = len(frame.message.data)
+    call.up_credit -= size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN
+    if call.up_credit < 0 or size > FRAME_MESSAGE_BYTES_MAX:
+        raise ProtocolError(f"call {call.client_id}: {size} bytes sent without credit for them")
+    if call.is_half_closed:
+        raise ProtocolError(f"call {call.client_id}: a message after the half-close")
+    return size
+
+
+def credit_up(call: Call, frame: Frame) -> None:
+    """Count a grant of the client's. The caller sends it on or keeps it."""
+    call.down_credit += frame.credit.bytes
+    if call.down_credit > CREDIT_BYTES_MAX:
+        raise ProtocolError(f"call {call.client_id}: granted more than {CREDIT_BYTES_MAX} bytes")
+
+
+def message_down(call: Call, frame: Frame) -> None:
+    """Pass a message of the worker on."""
+    size = len(frame.message.data)
+    call.down_credit -= size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN
+    if call.state is not CallState.RUNNING:
+        return
+    if call.down_credit < 0 or size > FRAME_MESSAGE_BYTES_MAX:
+        raise ProtocolError(f"call {call.worker_id}: {size} bytes sent without credit for them")
+    frame.call_id = call.client_id
+    call.client.send(frame, size)
+
+
+def credit_down(call: Call, frame: Frame) -> None:
+    """Pass a grant of the worker's on."""
+    call.up_credit += frame.credit.bytes
+    if call.up_credit > CREDIT_BYTES_MAX:
+        raise ProtocolError(f"call {call.worker_id}: granted more than {CREDIT_BYTES_MAX} bytes")
+    if call.state is CallState.RUNNING:
+        frame.call_id = call.client_id
+        call.client.sink.send_ahead(frame)
+
+
+def headers_down(call: Call, frame: Frame, metadata_bytes_max: int) -> None:
+    """Pass the initial metadata of the reply on."""
+    if call.has_headers:
+        raise ProtocolError(f"call {call.worker_id}: initial metadata sent twice")
+    call.has_headers = True
+    if call.state is CallState.RUNNING:
+        size = trim_metadata(frame.headers.metadata, metadata_bytes_max)
+        frame.call_id = call.client_id
+        call.client.send(frame, size)
+
+
+def metadata_bytes(entries: Sequence[Metadatum]) -> int:
+    """Return the size of metadata as HTTP/2 counts it (RFC 9113, 6.5.2: 32 bytes for each entry)."""
+    return sum(len(entry.key) + len(entry.value) + 32 for entry in entries)
+
+
+def trim_metadata(entries: MutableSequence[Metadatum], bytes_max: int) -> int:
+    """Drop a worker's metadata if there is more of it than a client has to take; return the size of what is left.
+
+    It goes whole: half of somebody's metadata would be a lie.
+    """
+    size = metadata_bytes(entries)
+    if size <= bytes_max:
+        return size
+    del entries[:]
+    return 0
+
+
+def check_late(port: Port, frame: Frame, kind: str | None) -> None:
+    """Let a frame for a finished call go by; refuse one for a call that never was."""
+    if kind is None or not 0 < frame.call_id <= port.id_last:
+        raise ProtocolError(f"{kind or 'a frame without an event'} for call {frame.call_id}, which was never opened")

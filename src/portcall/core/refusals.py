@@ -1,0 +1,38 @@
+"""The ends that the switchboard itself gives to calls: in words that say what happened and what to do."""
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from portcall.protos.portcall.v1.link_pb2 import End, Metadatum
+
+# Codes of google.rpc.Code; the core does not import grpc.
+OK = 0
+CANCELLED = 1
+UNKNOWN = 2
+DEADLINE_EXCEEDED = 4
+RESOURCE_EXHAUSTED = 8
+UNIMPLEMENTED = 12
+INTERNAL = 13
+UNAVAILABLE = 14
+STATUS_CODE_MAX = 16
+
+
+def refusal(status: int, details: str) -> End:
+    """Return an end without trailers."""
+    return End(status=status, details=details)
+
+
+def overload(details: str, retry_delay_s: float) -> End:
+    """Return RESOURCE_EXHAUSTED with a `google.rpc.RetryInfo`, as rich errors of gRPC carry it."""
+    delay = Duration()
+    delay.FromNanoseconds(int(retry_delay_s * 1e9))
+    detail = Any()
+    detail.Pack(RetryInfo(retry_delay=delay))
+    rich = Status(code=RESOURCE_EXHAUSTED, message=details, details=[detail])
+    return End(
+        status=RESOURCE_EXHAUSTED,
+        details=details,
+        trailers=[Metadatum(key="grpc-status-details-bin", value=rich.SerializeToString())],
+    )

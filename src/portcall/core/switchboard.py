@@ -1,0 +1,491 @@
+"""The switchboard: frames and clock readings in, frames out.
+
+Theory of operation. A client's port opens calls under ids of its own choice; the switchboard gives each call to the
+worker with the most free slots that serves its method, under an id of that worker's port, or lets it wait in the
+method's line. From then on it passes frames through, changing nothing but the id: a frame crosses without a copy or an
+object of its own. It counts the credit of both directions, so that no peer can make it hold more than it granted.
+
+Each call ends exactly once for its client: with the worker's end, or with one that the switchboard makes (a deadline,
+a lost worker, a refusal). A call that its client no longer wants still holds the worker's slot until the worker says
+that it has stopped.
+
+Everything that a peer can do wrong raises `ProtocolError`; the owner then ends that peer's link and removes its port.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from portcall.core.calls import Call, CallEvent, CallState, ClientPort, WorkerPort
+from portcall.core.deadlines import Deadlines
+from portcall.core.limits import CallLimits
+from portcall.core.passing import (
+    CREDIT_BYTES_INITIAL,
+    FRAME_COST_BYTES_MIN,
+    FRAME_MESSAGE_BYTES_MAX,
+    check_late,
+    credit_down,
+    credit_up,
+    headers_down,
+    message_down,
+    message_up,
+    metadata_bytes,
+    trim_metadata,
+)
+from portcall.core.pools import Pool, Route
+from portcall.core.refusals import (
+    DEADLINE_EXCEEDED,
+    RESOURCE_EXHAUSTED,
+    STATUS_CODE_MAX,
+    UNAVAILABLE,
+    UNIMPLEMENTED,
+    UNKNOWN,
+    overload,
+    refusal,
+)
+from portcall.core.waiting import VirtualClock
+from portcall.errors import ProtocolError
+from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
+
+DEADLINE_S_MAX = 10 * 365 * 86_400.0
+"""Longer timeouts are no deadlines; gRPC's clients send such for "infinite"."""
+
+
+class Switchboard:
+    """Routes the calls of one hub."""
+
+    def __init__(self, limits: CallLimits, now: float) -> None:
+        self._limits = limits
+        self._settled_at = now + limits.settle_s
+        self._routes: dict[str, Route] = {}
+        self._strange: dict[str, Route] = {}
+        self._pools: dict[frozenset[str], Pool] = {}
+        self._deadlines = Deadlines()
+        self._virtual = VirtualClock()
+        self.calls_waiting = 0
+        self.calls_running = 0
+        self.bytes_waiting = 0
+        self.calls_refused = 0
+
+    @property
+    def next_tick(self) -> float | None:
+        """Return when `tick` is due, or None."""
+        return self._deadlines.next
+
+    def has_worker(self, method: str) -> bool | None:
+        """Return whether a worker serves this method now; None for a method that the hub does not know."""
+        route = self._routes.get(method)
+        return None if route is None else route.has_worker
+
+    # --- ports -----------------------------------------------------------------------------------------------------
+
+    def remove_client(self, client: ClientPort) -> None:
+        """Give up all calls of a client that is gone."""
+        for call in list(client.calls.values()):
+            self._abandon(call, None)
+
+    def add_worker(self, worker: WorkerPort, methods: Iterable[str], now: float) -> None:
+        """Let calls of these methods go to this worker."""
+        worker.methods = frozenset(methods)
+        self._join(worker, now)
+
+    def suspend_worker(self, worker: WorkerPort, now: float) -> None:
+        """Send no new calls while the worker's link is down; its calls go on."""
+        worker.is_suspended = True
+        self._withdraw(worker, now)
+
+    def resume_worker(self, worker: WorkerPort, now: float) -> None:
+        """Let calls go to a worker again whose link is back."""
+        worker.is_suspended = False
+        if worker.is_taking_calls:
+            self._join(worker, now)
+
+    def drain_worker(self, worker: WorkerPort, now: float) -> None:
+        """Send no new calls from now on."""
+        worker.is_draining = True
+        self._withdraw(worker, now)
+
+    def remove_worker(self, worker: WorkerPort, unsent: Mapping[int, list[Frame]], now: float) -> None:
+        """Take a worker out that is gone.
+
+        Calls in `unsent`, of which nothing had left the hub, wait anew, first in their lines; all others end
+        UNAVAILABLE. A call of which a byte was sent is never repeated: only its client can know whether that is safe.
+        """
+        self._withdraw(worker, now)
+        for worker_id, call in list(worker.calls.items()):
+            frames = unsent.get(worker_id)
+            if frames and call.state is CallState.RUNNING:
+                self._give_back(call, frames, now)
+            elif call.state is CallState.RUNNING:
+                details = f"Worker {worker.name} was lost while it ran this call"
+                self._end_running(call, Frame(call_id=call.client_id, end=refusal(UNAVAILABLE, details)), 0)
+            else:
+                call.move(CallEvent.WORKER_ENDED)
+        worker.calls.clear()
+
+    def set_slots(self, worker: WorkerPort, slots: int, now: float) -> None:
+        """Change how many calls a worker takes at once."""
+        change, worker.slots = slots - worker.slots, slots
+        if worker.pool is not None:
+            worker.pool.change_free(worker, change)
+            self._fill(worker, now)
+
+    # --- frames ----------------------------------------------------------------------------------------------------
+
+    def from_client(self, client: ClientPort, frames: Iterable[Frame], now: float) -> None:
+        """Take frames of a client.
+
+        Raises:
+            ProtocolError: a frame breaks the link's rules; those before it have been taken.
+        """
+        calls = client.calls
+        is_unread = client.sink.bytes_held > self._limits.unread_bytes_max
+        for frame in frames:
+            kind = frame.WhichOneof("event")
+            if kind == "open":
+                self._open(client, frame, now, is_unread=is_unread)
+                continue
+            call = calls.get(frame.call_id)
+            if call is None:
+                check_late(client, frame, kind)
+            elif kind == "message":
+                self._pass_up(call, frame, message_up(call, frame))
+            elif kind == "half_close":
+                call.is_half_closed = True
+                self._pass_up(call, frame, 0)
+            elif kind == "credit":
+                credit_up(call, frame)
+                self._pass_up(call, frame, 0)
+            elif kind == "cancel":
+                self._abandon(call, None)
+            else:
+                raise ProtocolError(f"call {frame.call_id}: a client cannot send {kind or 'a frame without an event'}")
+
+    def from_worker(self, worker: WorkerPort, frames: Iterable[Frame], now: float) -> None:
+        """Take frames of a worker.
+
+        Raises:
+            ProtocolError: a frame breaks the link's rules; those before it have been taken.
+        """
+        calls = worker.calls
+        for frame in frames:
+            kind = frame.WhichOneof("event")
+            call = calls.get(frame.call_id)
+            if call is None:
+                self._worker_event(worker, frame, kind, now)
+            elif kind == "end":
+                self._end_from_worker(call, worker, frame, now)
+            elif kind == "message":
+                message_down(call, frame)
+            elif kind == "headers":
+                headers_down(call, frame, self._limits.metadata_bytes_max)
+            elif kind == "credit":
+                credit_down(call, frame)
+            else:
+                raise ProtocolError(f"call {frame.call_id}: a worker cannot send {kind or 'a frame without an event'}")
+
+    def tick(self, now: float) -> None:
+        """End the calls whose time is up."""
+        for call in self._deadlines.pop_due(now):
+            if call.state not in (CallState.WAITING, CallState.RUNNING):
+                continue
+            if call.deadline is not None and call.deadline <= now:
+                self._abandon(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
+            elif call.state is CallState.WAITING:
+                self._check_hope(call, now)
+
+    # --- the way up: from client to worker -------------------------------------------------------------------------
+
+    def _open(self, client: ClientPort, frame: Frame, now: float, *, is_unread: bool) -> None:
+        client_id = frame.call_id
+        if client_id <= client.id_last:
+            raise ProtocolError(f"call {client_id} opened after call {client.id_last}: ids must rise")
+        client.id_last = client_id
+        opening = frame.open
+        size = len(opening.message)
+        call = Call(client, client_id, opening.method, frame)
+        call.down_credit = CREDIT_BYTES_INITIAL
+        call.up_credit = CREDIT_BYTES_INITIAL - max(size, FRAME_COST_BYTES_MIN) if size else CREDIT_BYTES_INITIAL
+        if call.up_credit < 0:
+            raise ProtocolError(f"call {client_id} opened with {size} bytes inline; {FRAME_MESSAGE_BYTES_MAX} may be")
+        call.is_half_closed = opening.half_close
+        call.is_patient = opening.wait_for_ready
+        opening.peer = client.name
+        client.calls[client_id] = call
+        if opening.metadata:
+            extra = metadata_bytes(opening.metadata)
+            size += extra
+            if extra > self._limits.metadata_bytes_max:
+                details = f"Received {extra} bytes of metadata; at most {self._limits.metadata_bytes_max} may be"
+                self._refuse(call, refusal(RESOURCE_EXHAUSTED, details))
+                return
+        call.bytes_held = size
+        timeout_us = opening.timeout_us
+        if timeout_us and timeout_us < DEADLINE_S_MAX * 1e6:
+            call.deadline = now + timeout_us / 1e6
+            self._wake_at(call.deadline, call)
+        if is_unread:
+            self._refuse_overload(call, "The client does not read its replies; read them before calling again")
+            return
+        route = self._routes.get(call.method)
+        worker = route.best_worker() if route is not None else None
+        if worker is None:
+            self._wait(call, route, now)
+            return
+        assert worker.pool is not None
+        worker.pool.change_free(worker, -1)
+        self._assign(call, worker)
+
+    def _assign(self, call: Call, worker: WorkerPort) -> None:
+        """Send a call, and what its client has sent so far, to a worker whose slot was taken for it."""
+        frame = call.open
+        assert frame is not None
+        call.open = None
+        call.move(CallEvent.DISPATCHED)
+        worker_id = worker.id_last = worker.id_last + 1
+        worker.calls[worker_id] = call
+        call.worker, call.worker_id = worker, worker_id
+        self.calls_running += 1
+        frame.call_id = worker_id
+        if call.held is None:
+            worker.send(frame, call.bytes_held)
+            return
+        worker.send(frame, len(frame.open.message))
+        for held in call.held:
+            held.call_id = worker_id
+            worker.send(held, len(held.message.data))
+        call.held = None
+
+    def _pass_up(self, call: Call, frame: Frame, size: int) -> None:
+        """Send a frame on, or keep it for the worker that will come."""
+        worker = call.worker
+        if worker is not None:
+            frame.call_id = call.worker_id
+            if frame.HasField("credit"):
+                worker.sink.send_ahead(frame)
+            else:
+                worker.send(frame, size)
+            return
+        cost = max(size, FRAME_COST_BYTES_MIN)
+        if self.bytes_waiting + cost > self._limits.bytes_waiting_max:
+            self.calls_refused += 1
+            self._abandon(call, overload(self._too_many_bytes(), self._limits.retry_delay_s))
+            return
+        self.bytes_waiting += cost
+        call.bytes_held += cost
+        if call.held is None:
+            call.held = []
+        call.held.append(frame)
+
+    # --- waiting ---------------------------------------------------------------------------------------------------
+
+    def _wait(self, call: Call, route: Route | None, now: float) -> None:
+        limits = self._limits
+        if route is None:
+            if now >= self._settled_at:
+                details = f"Method not found! This hub knows no worker for {call.method}"
+                self._refuse(call, refusal(UNIMPLEMENTED, details))
+                return
+            route = self._strange.get(call.method)
+            if route is None:
+                route = self._strange[call.method] = Route(call.method)
+            self._wake_at(self._settled_at, call)
+        if self.calls_waiting >= limits.calls_waiting_max:
+            self._refuse_overload(call, f"{self.calls_waiting} calls wait for a worker already; no more may")
+            return
+        if self.bytes_waiting + call.bytes_held > limits.bytes_waiting_max:
+            self._refuse_overload(call, self._too_many_bytes())
+            return
+        self.calls_waiting += 1
+        self.bytes_waiting += call.bytes_held
+        self._virtual.stamp(call)
+        route.line.put(call)
+        if not route.has_worker:
+            self._limit_wait(call, now)
+
+    def _limit_wait(self, call: Call, now: float) -> None:
+        """Let a call that has no worker to hope for give up some time, unless it said that it is patient."""
+        if call.is_patient:
+            return
+        call.gives_up_at = now + self._limits.worker_wait_max_s
+        self._wake_at(call.gives_up_at, call)
+
+    def _wake_at(self, at: float, call: Call) -> None:
+        self._deadlines.add(at, call, self.calls_running + self.calls_waiting)
+
+    def _check_hope(self, call: Call, now: float) -> None:
+        """End a waiting call if the time in which a worker should have come is over."""
+        route = self._routes.get(call.method)
+        if route is None:
+            self._abandon(call, refusal(UNIMPLEMENTED, f"Method not found! No worker has brought {call.method}"))
+        elif not route.has_worker and now >= call.gives_up_at:
+            waited = f"{self._limits.worker_wait_max_s:g} s"
+            self._abandon(call, refusal(UNAVAILABLE, f"No worker serves {call.method} now, and none came in {waited}"))
+
+    def _fill(self, worker: WorkerPort, now: float) -> None:
+        """Give waiting calls to a worker as long as it has free slots."""
+        pool = worker.pool
+        if pool is None or not worker.is_taking_calls:
+            return
+        while worker.free > 0 and self.calls_waiting:
+            route = pool.waiting_route()
+            if route is None:
+                return
+            pool.change_free(worker, -1)
+            self._serve_next(route, worker, now)
+
+    def _serve_next(self, route: Route, worker: WorkerPort, now: float) -> None:
+        call = route.line.take()
+        self.calls_waiting -= 1
+        self.bytes_waiting -= call.bytes_held
+        if call.tag > self._virtual.now:
+            self._virtual.now = call.tag
+        if call.deadline is not None:
+            assert call.open is not None
+            call.open.open.timeout_us = max(1, int((call.deadline - now) * 1e6))
+        self._assign(call, worker)
+
+    def _too_many_bytes(self) -> str:
+        return f"Waiting calls hold {self.bytes_waiting} bytes of {self._limits.bytes_waiting_max} that they may"
+
+    # --- the way down: from worker to client -----------------------------------------------------------------------
+
+    def _end_from_worker(self, call: Call, worker: WorkerPort, frame: Frame, now: float) -> None:
+        if call.state is CallState.RUNNING:
+            end = frame.end
+            size = len(end.message)
+            if size > call.down_credit or size > FRAME_MESSAGE_BYTES_MAX:
+                raise ProtocolError(f"call {frame.call_id}: {size} bytes sent without credit for them")
+            if end.status > STATUS_CODE_MAX:
+                end.status = UNKNOWN
+            if end.trailers:
+                size += trim_metadata(end.trailers, self._limits.metadata_bytes_max)
+            del worker.calls[frame.call_id]
+            frame.call_id = call.client_id
+            self._end_running(call, frame, size)
+        else:
+            del worker.calls[frame.call_id]
+            call.move(CallEvent.WORKER_ENDED)
+        worker.ended += 1
+        self._free_slot(worker, now)
+
+    def _end_running(self, call: Call, frame: Frame, size: int) -> None:
+        del call.client.calls[call.client_id]
+        call.move(CallEvent.WORKER_ENDED)
+        self.calls_running -= 1
+        call.client.send(frame, size)
+
+    def _free_slot(self, worker: WorkerPort, now: float) -> None:
+        """Give a slot that became free to the next waiting call, or back to the pool."""
+        pool = worker.pool
+        assert pool is not None
+        if self.calls_waiting and worker.free >= 0 and worker.is_taking_calls:
+            route = pool.waiting_route()
+            if route is not None:
+                self._serve_next(route, worker, now)
+                return
+        pool.change_free(worker, 1)
+
+    def _worker_event(self, worker: WorkerPort, frame: Frame, kind: str | None, now: float) -> None:
+        """Handle a frame of a worker that belongs to no call that runs."""
+        if kind == "slots":
+            self.set_slots(worker, frame.slots.slots, now)
+        elif kind == "drain":
+            self.drain_worker(worker, now)
+            worker.send(Frame(drain=frame.drain), 0)
+        else:
+            check_late(worker, frame, kind)
+
+    # --- ends that the switchboard makes ---------------------------------------------------------------------------
+
+    def _refuse(self, call: Call, end: End) -> None:
+        """End a call that was neither routed nor queued."""
+        self.calls_refused += 1
+        del call.client.calls[call.client_id]
+        call.move(CallEvent.ABANDONED)
+        call.open = None
+        call.client.send(Frame(call_id=call.client_id, end=end), 0)
+
+    def _refuse_overload(self, call: Call, details: str) -> None:
+        self._refuse(call, overload(details, self._limits.retry_delay_s))
+
+    def _abandon(self, call: Call, end: End | None) -> None:
+        """End a call for its client; with `end` None the client does not want to hear of it any more."""
+        del call.client.calls[call.client_id]
+        if call.state is CallState.WAITING:
+            route = self._routes.get(call.method) or self._strange[call.method]
+            route.line.remove(call)
+            if not route.line:
+                self._strange.pop(call.method, None)
+            self.calls_waiting -= 1
+            self.bytes_waiting -= call.bytes_held
+            call.open = call.held = None
+        else:
+            assert call.worker is not None
+            self.calls_running -= 1
+            call.worker.sink.drop_chunks(call.worker_id)
+            call.worker.sink.send_ahead(Frame(call_id=call.worker_id, cancel=Cancel()))
+        call.move(CallEvent.ABANDONED)
+        if end is not None:
+            call.client.sink.drop_chunks(call.client_id)
+            call.client.send(Frame(call_id=call.client_id, end=end), 0)
+
+    def _give_back(self, call: Call, frames: list[Frame], now: float) -> None:
+        """Let a call wait again whose worker never saw it."""
+        call.move(CallEvent.GIVEN_BACK)
+        self.calls_running -= 1
+        call.worker, call.worker_id = None, 0
+        call.open, call.held = frames[0], frames[1:] or None
+        call.bytes_held = sum(len(frame.open.message) + len(frame.message.data) for frame in frames)
+        route = self._routes[call.method]
+        other = route.best_worker()
+        if other is not None:
+            assert other.pool is not None
+            other.pool.change_free(other, -1)
+            self._assign(call, other)
+            return
+        self.calls_waiting += 1
+        self.bytes_waiting += call.bytes_held
+        route.line.put_first(call)
+        if not route.has_worker:
+            self._limit_wait(call, now)
+
+    # --- routes ----------------------------------------------------------------------------------------------------
+
+    def _know(self, method: str) -> Route:
+        """Return the method's route, made if need be; calls that waited for it in the first seconds go along."""
+        route = self._routes.get(method)
+        if route is None:
+            self._forget_methods()
+            route = self._strange.pop(method) if method in self._strange else Route(method)
+            self._routes[method] = route
+        return route
+
+    def _forget_methods(self) -> None:
+        """Keep the number of methods bounded: forget those that nobody serves or waits for."""
+        if len(self._routes) >= self._limits.methods_remembered_max:
+            self._routes = {method: route for method, route in self._routes.items() if route.pools or route.line}
+
+    def _join(self, worker: WorkerPort, now: float) -> None:
+        """Put a worker among those that serve the same methods, and give it what waits."""
+        pool = self._pools.get(worker.methods)
+        if pool is None:
+            pool = self._pools[worker.methods] = Pool(self._know(method) for method in sorted(worker.methods))
+            for route in pool.routes:
+                route.pools.append(pool)
+        worker.pool = pool
+        pool.add(worker)
+        self._fill(worker, now)
+
+    def _withdraw(self, worker: WorkerPort, now: float) -> None:
+        """Let no calls go to this worker; calls left without any worker begin to wait for one."""
+        pool = worker.pool
+        if pool is None or worker not in pool.workers:
+            return
+        pool.remove(worker)
+        if pool.workers:
+            return
+        del self._pools[worker.methods]
+        for route in pool.routes:
+            route.pools.remove(pool)
+            if not route.has_worker:
+                for call in route.line.calls():
+                    self._limit_wait(call, now)

@@ -1,0 +1,48 @@
+"""gRPC metadata as it travels in frames, and which of it may travel at all."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from portcall.protos.portcall.v1.link_pb2 import Metadatum
+
+MetadataTuple = tuple[tuple[str, str | bytes], ...]
+
+STATUS_DETAILS_KEY = "grpc-status-details-bin"
+"""The one reserved key that a program may set: google.rpc.Status, serialised."""
+
+_HOP_KEYS = frozenset({"te", "content-type", "host", "connection", "transfer-encoding", "user-agent"})
+_KEY = re.compile(r"[0-9a-z_.\-]+")
+_TEXT = re.compile(rb"[\x20-\x7e]*")
+
+
+def is_forwarded(key: str) -> bool:
+    """Whether a key is the application's, and not the transport's own."""
+    return key == STATUS_DETAILS_KEY or not (key.startswith((":", "grpc-")) or key in _HOP_KEYS)
+
+
+def to_frame(metadata: Iterable[tuple[str, str | bytes]]) -> list[Metadatum]:
+    """Return metadata in the form of frames, without what belongs to the transport."""
+    return [
+        Metadatum(key=key, value=value if isinstance(value, bytes) else value.encode())
+        for key, value in metadata
+        if is_forwarded(key)
+    ]
+
+
+def from_frame(entries: Sequence[Metadatum]) -> MetadataTuple:
+    """Return metadata as gRPC gives it to programs. What no gRPC peer could have sent is left out.
+
+    Frames come from other processes, and gRPC's core ends the process at metadata that it holds to be impossible.
+    """
+    return tuple(
+        (entry.key, entry.value if entry.key.endswith("-bin") else entry.value.decode("ascii"))
+        for entry in entries
+        if is_forwarded(entry.key)
+        and _KEY.fullmatch(entry.key)
+        and (entry.key.endswith("-bin") or _TEXT.fullmatch(entry.value))
+    )
+
+
+def metadata_bytes(entries: Sequence[Metadatum]) -> int:
+    """Return the size of metadata as HTTP/2 counts it (RFC 9113, 6.5.2: 32 bytes for each entry)."""
+    return sum(len(entry.key) + len(entry.value) + 32 for entry in entries)

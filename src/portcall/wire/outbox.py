@@ -1,0 +1,135 @@
+"""Frames that wait to be sent on one link, in the order in which they shall go.
+
+Three orders meet here. Events of the link itself (pings, drains) go before anything else. Frames with little or no
+message follow in the order they came. Frames with `TURN_BYTES_MIN` or more of a message take turns, call by call, so
+that a large message never holds up a link; whatever follows such a frame in its own call waits behind it.
+
+A cancel or a credit is a small frame, so it overtakes the chunks of its own call. It cannot overtake the call's open:
+an open is either small itself or the first in its call's turn, and then the cancel waits behind it.
+"""
+
+from collections import OrderedDict, deque
+
+from portcall.protos.portcall.v1.link_pb2 import Frame
+from portcall.wire.limits import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, TURN_BYTES_MIN
+
+FRAME_OVERHEAD_BYTES = 64
+"""What a frame is taken to cost beside its message, in the accounts of an outbox."""
+
+
+class Outbox:
+    """The queue of one link's writer.
+
+    Bounded from outside: calls are bounded by slots and limits, and each call by its credit. `bytes_queued` is there
+    for the owner to see when a peer does not read.
+    """
+
+    __slots__ = ("_small", "_small_bytes", "_turn_bytes", "_turns", "_urgent")
+
+    def __init__(self) -> None:
+        self._urgent: list[Frame] = []
+        self._small: list[Frame] = []
+        self._small_bytes = 0
+        self._turns: OrderedDict[int, deque[tuple[Frame, int]]] = OrderedDict()
+        self._turn_bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._small or self._turns or self._urgent)
+
+    @property
+    def bytes_queued(self) -> int:
+        """Return about how many bytes wait here."""
+        return self._small_bytes + self._turn_bytes + FRAME_OVERHEAD_BYTES * len(self._small)
+
+    def put_urgent(self, frame: Frame) -> None:
+        """Queue an event of the link itself."""
+        self._urgent.append(frame)
+
+    def put(self, frame: Frame, message_bytes: int) -> None:
+        """Queue a frame of a call, with the number of message and metadata bytes that it carries."""
+        if message_bytes < TURN_BYTES_MIN and (not self._turns or frame.call_id not in self._turns):
+            self._small.append(frame)
+            self._small_bytes += message_bytes
+            return
+        cost = message_bytes + FRAME_OVERHEAD_BYTES
+        self._turn_bytes += cost
+        turn = self._turns.get(frame.call_id)
+        if turn is None:
+            turn = self._turns[frame.call_id] = deque()
+        turn.append((frame, cost))
+
+    def put_ahead(self, frame: Frame) -> None:
+        """Queue a small frame before what its call has waiting: a credit, or a cancel of a call that was opened."""
+        turn = self._turns.get(frame.call_id) if self._turns else None
+        if turn is not None and turn[0][0].HasField("open"):
+            self.put(frame, 0)
+        else:
+            self._small.append(frame)
+
+    def drop_chunks(self, call_id: int) -> None:
+        """Forget the chunks of a call that nobody wants any more, but for an open that nobody has seen yet."""
+        turn = self._turns.pop(call_id, None) if self._turns else None
+        if turn is None:
+            return
+        self._turn_bytes -= sum(cost for _, cost in turn)
+        frame, cost = turn[0]
+        if frame.HasField("open"):
+            self._turns[call_id] = deque([(frame, cost)])
+            self._turn_bytes += cost
+
+    def take(self) -> list[Frame]:
+        """Remove and return the next batch; empty if nothing waits."""
+        batch = self._urgent
+        self._urgent = []
+        if self._small:
+            batch = self._take_small(batch)
+        if self._turns:
+            self._take_turns(batch)
+        return batch
+
+    def take_unsent_calls(self) -> dict[int, list[Frame]]:
+        """Remove and return the frames of the calls whose open still waits here, by call id, each in its order.
+
+        Nothing of these calls has reached the other side, so they may be sent elsewhere (gRPC's transparent retry).
+        """
+        frames = [*self._small, *(frame for turn in self._turns.values() for frame, _ in turn)]
+        calls: dict[int, list[Frame]] = {}
+        for frame in frames:
+            if frame.HasField("open"):
+                calls[frame.call_id] = [frame]
+            elif frame.call_id in calls:
+                calls[frame.call_id].append(frame)
+        self.clear()
+        return calls
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._urgent, self._small, self._turns = [], [], OrderedDict()
+        self._small_bytes = self._turn_bytes = 0
+
+    def _take_small(self, batch: list[Frame]) -> list[Frame]:
+        small = self._small
+        if len(small) <= BATCH_FRAMES_MAX and self._small_bytes <= BATCH_BYTES_MAX:
+            self._small, self._small_bytes = [], 0
+            return batch + small if batch else small
+        size = taken = 0
+        for frame in small[:BATCH_FRAMES_MAX]:
+            size += frame.ByteSize()
+            taken += 1
+            if size >= BATCH_BYTES_MAX:
+                break
+        self._small = small[taken:]
+        # The accounts hold message bytes only, so they may drain faster than the true size; never below nothing.
+        self._small_bytes = max(0, self._small_bytes - size) if self._small else 0
+        return batch + small[:taken]
+
+    def _take_turns(self, batch: list[Frame]) -> None:
+        size = 0
+        while self._turns and size < BATCH_BYTES_MAX:
+            call_id, turn = self._turns.popitem(last=False)
+            frame, cost = turn.popleft()
+            if turn:
+                self._turns[call_id] = turn
+            batch.append(frame)
+            size += cost
+            self._turn_bytes -= cost

@@ -1,0 +1,148 @@
+"""The shell of a link: moves batches between a `Link` and one gRPC stream, and watches that the other side lives."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn, Protocol
+
+import grpc
+
+from portcall.protos.portcall.v1.link_pb2 import Frame, Goodbye, Ping, Pong
+from portcall.wire.limits import Liveness
+from portcall.wire.link import Link
+
+
+class Stream(Protocol):
+    """The two verbs that a gRPC server's context and a client's stream call share."""
+
+    def read(self) -> Awaitable[object]:
+        """Return the next message as bytes, or `grpc.aio.EOF`."""
+
+    def write(self, message: bytes) -> Awaitable[None]:
+        """Send one message; return when the next may be sent."""
+
+
+class StreamLostError(Exception):
+    """The stream beneath a link has ended; the link may resume on another. `str()` says why."""
+
+
+class PeerLeftError(Exception):
+    """The other side has said goodbye: the session is over. `reason` is a `Goodbye.Reason`, `str()` the details."""
+
+    def __init__(self, goodbye: Goodbye) -> None:
+        super().__init__(goodbye.details or "the other side has closed the link")
+        self.reason = goodbye.reason
+
+
+class Pump:
+    """Runs one link over one stream until either ends.
+
+    The reader only routes: `on_frames` must not wait. The writer is the only one that writes to the stream.
+    """
+
+    __slots__ = ("_link", "_liveness", "_on_frames", "_seen_at", "_stream")
+
+    def __init__(
+        self, link: Link, stream: Stream, on_frames: Callable[[Sequence[Frame]], None], liveness: Liveness
+    ) -> None:
+        self._link = link
+        self._stream = stream
+        self._on_frames = on_frames
+        self._liveness = liveness
+        self._seen_at = 0.0
+
+    async def run(self) -> NoReturn:
+        """Move batches until the stream or the session ends.
+
+        Raises:
+            StreamLostError: the stream broke, or the other side was silent for too long.
+            PeerLeftError: the other side said goodbye.
+            ProtocolError: the other side broke the link's rules.
+        """
+        loop = asyncio.get_running_loop()
+        self._seen_at = loop.time()
+        tasks = [loop.create_task(part) for part in (self._read(), self._write(), self._watch())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._link.on_ready = None
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in done:
+            task.result()
+        raise StreamLostError("the stream was cancelled")
+
+    async def _read(self) -> NoReturn:
+        """Route what arrives."""
+        loop = asyncio.get_running_loop()
+        stream, link, on_frames = self._stream, self._link, self._on_frames
+        while True:
+            try:
+                batch = await stream.read()
+            except (grpc.RpcError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:
+                raise StreamLostError(describe(error)) from None
+            if not isinstance(batch, bytes):
+                raise StreamLostError("the other side ended the stream")
+            self._seen_at = loop.time()
+            frames = link.receive(batch)
+            # Events of the link stand first in their batch, so one look tells whether there are any.
+            if frames and not frames[0].call_id:
+                frames = self._take_events(frames)
+            if frames:
+                on_frames(frames)
+
+    def _take_events(self, frames: Sequence[Frame]) -> Sequence[Frame]:
+        """Answer pings, end at a goodbye; return what is the owner's."""
+        rest = []
+        for frame in frames:
+            if frame.HasField("ping"):
+                self._link.send_event(Frame(pong=Pong(value=frame.ping.value)))
+            elif frame.HasField("goodbye"):
+                raise PeerLeftError(frame.goodbye)
+            elif not frame.HasField("pong"):
+                rest.append(frame)
+        return rest
+
+    async def _write(self) -> NoReturn:
+        """Send whatever has gathered since the last write, as long as there is any."""
+        loop = asyncio.get_running_loop()
+        stream, link = self._stream, self._link
+        while True:
+            batch = link.next_batch()
+            if batch is None:
+                ready = loop.create_future()
+                link.on_ready = _resolve(ready)
+                await ready
+                continue
+            try:
+                await stream.write(batch)
+            except (grpc.RpcError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:
+                raise StreamLostError(describe(error)) from None
+
+    async def _watch(self) -> NoReturn:
+        """Ping a silent peer; give up one that stays silent. Frames of any kind are proof of life."""
+        loop, liveness = asyncio.get_running_loop(), self._liveness
+        count = 0
+        while True:
+            await asyncio.sleep(liveness.ping_interval_s)
+            silent_s = loop.time() - self._seen_at
+            if silent_s > liveness.silence_max_s:
+                raise StreamLostError(f"nothing was heard from the other side for {silent_s:.0f} s")
+            if silent_s >= liveness.ping_interval_s / 2:
+                count += 1
+                self._link.send_event(Frame(ping=Ping(value=count)))
+
+
+def _resolve(future: asyncio.Future[None]) -> Callable[[], None]:
+    def resolve() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return resolve
+
+
+def describe(error: BaseException) -> str:
+    """Return in one line what a gRPC stream died of."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        return f"{error.code().name}: {error.details()}"
+    return str(error) or type(error).__name__
