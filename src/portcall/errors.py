@@ -14,7 +14,3 @@ class ConfigurationError(PortcallError):
 
 class ProtocolError(PortcallError):
     """The other side of a link broke the link's rules. Blames the peer; ends that link and no other."""
-
-
-class LinkRefusedError(PortcallError):
-    """The hub answered and will not have this worker or client. Dialling again with the same hello cannot help."""

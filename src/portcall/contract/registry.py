@@ -19,6 +19,12 @@ class ContractRegistry:
         self._kinds: dict[str, MethodKind] = {}
         self._files: dict[str, FileDescriptorProto] = {}
         self._symbols: dict[str, str] = {}
+        self._own: tuple[FileDescriptorProto, ...] = ()
+
+    def add_files(self, files: Iterable[FileDescriptorProto]) -> None:
+        """Make files known that are the hub's own and never forgotten."""
+        self._own = (*self._own, *files)
+        self._index_files(self._own)
 
     def add(self, contract: Contract, keep: Iterable[str] = ()) -> Contract:
         """Make a contract known; return the one object that stands for all equal ones."""
@@ -32,6 +38,11 @@ class ContractRegistry:
     def kind(self, method: str) -> MethodKind | None:
         """Return the kind of a method, given its path, or None for a method that nobody has brought."""
         return self._kinds.get(method)
+
+    @property
+    def methods_count(self) -> int:
+        """Return how many methods are known."""
+        return len(self._kinds)
 
     @property
     def services(self) -> list[str]:
@@ -64,7 +75,10 @@ class ContractRegistry:
 
     def _index(self, contract: Contract) -> None:
         self._kinds.update(contract.kinds)
-        for file in contract.files:
+        self._index_files(contract.files)
+
+    def _index_files(self, files: Iterable[FileDescriptorProto]) -> None:
+        for file in files:
             self._files[file.name] = file
             for symbol in _symbols(file):
                 self._symbols[symbol] = file.name
@@ -75,6 +89,7 @@ class ContractRegistry:
         old = [contract.fingerprint for contract in contracts[:-1] if contract.fingerprint not in keep][:excess]
         self._contracts = {name: contract for name, contract in self._contracts.items() if name not in set(old)}
         self._kinds, self._files, self._symbols = {}, {}, {}
+        self._index_files(self._own)
         for contract in self._contracts.values():
             self._index(contract)
 

@@ -64,6 +64,8 @@ class Switchboard:
         self.calls_running = 0
         self.bytes_waiting = 0
         self.calls_refused = 0
+        self.is_closing = False
+        """Refuse new calls, because the hub is about to stop."""
 
     @property
     def next_tick(self) -> float | None:
@@ -224,6 +226,9 @@ class Switchboard:
             self._wake_at(call.deadline, call)
         if is_unread:
             self._refuse_overload(call, "The client does not read its replies; read them before calling again")
+            return
+        if self.is_closing:
+            self._refuse(call, refusal(UNAVAILABLE, "The hub is shutting down"))
             return
         route = self._routes.get(call.method)
         worker = route.best_worker() if route is not None else None

@@ -21,7 +21,7 @@ from portcall.errors import ProtocolError
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome, WorkerHello
 from portcall.wire.limits import PROTOCOL_VERSION, STREAM_BYTES_MAX, Liveness
 from portcall.wire.link import Link, LinkState, goodbye_batch
-from portcall.wire.pump import PeerLeftError, Pump, StreamLostError, describe
+from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, Pump, StreamLostError, describe
 
 logger = logging.getLogger("portcall.link")
 
@@ -155,13 +155,13 @@ class Dialer:
             PeerLeftError: the hub ended the session or refused the hello.
         """
         async with grpc.aio.insecure_channel(self._config.target, options=STREAM_OPTIONS) as channel:
-            stream: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(self._config.path)()
+            stream: "grpc.aio.StreamStreamCall[bytes, bytes]" = channel.stream_stream(self._config.path)()
             try:
                 async with asyncio.timeout(self._config.handshake_s):
                     welcome = await self._shake_hands(stream)
             except TimeoutError:
                 raise StreamLostError(f"no answer to the hello within {self._config.handshake_s:g} s") from None
-            except (grpc.RpcError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:
+            except STREAM_ERRORS as error:
                 raise StreamLostError(describe(error)) from None
             try:
                 self._take_welcome(welcome)
@@ -212,7 +212,8 @@ class Dialer:
             self.link.suspend()
             loop = asyncio.get_running_loop()
             self._grace_timer = loop.call_later(self._grace_s, self._lose_session, f"link lost: {reason}")
-        self._owner.on_connectivity(Connectivity.FAILING, reason)
+        if not self._is_closing:
+            self._owner.on_connectivity(Connectivity.FAILING, reason)
 
     def _lose_session(self, reason: str) -> None:
         if not self._session:

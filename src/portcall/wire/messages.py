@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from portcall.errors import ProtocolError
-from portcall.protos.portcall.v1.link_pb2 import Credit, Frame, Message
+from portcall.protos.portcall.v1.link_pb2 import Credit, Frame, HalfClose, Message
 from portcall.wire.limits import (
     CREDIT_BYTES_INITIAL,
     CREDIT_BYTES_MAX,
@@ -30,7 +30,7 @@ class MessageSender:
     One message at a time: the next may be written once `is_idle`.
     """
 
-    __slots__ = ("_call_id", "_credit", "_offset", "_pending", "_send")
+    __slots__ = ("_call_id", "_credit", "_is_finishing", "_offset", "_pending", "_send")
 
     def __init__(self, call_id: int, send: Callable[[Frame, int], None]) -> None:
         self._call_id = call_id
@@ -38,6 +38,7 @@ class MessageSender:
         self._credit = CREDIT_BYTES_INITIAL
         self._pending: bytes | None = None
         self._offset = 0
+        self._is_finishing = False
 
     @property
     def is_idle(self) -> bool:
@@ -63,6 +64,11 @@ class MessageSender:
         self._pending, self._offset = message, 0
         self._flush()
 
+    def finish(self) -> None:
+        """Send the half-close, behind the message that may still wait."""
+        self._is_finishing = True
+        self._flush()
+
     def grant(self, count: int) -> None:
         """Take credit that the receiver granted, and send what waited for it.
 
@@ -84,6 +90,9 @@ class MessageSender:
             if is_last:
                 self._pending = None
             self._send(Frame(call_id=self._call_id, message=Message(data=chunk, more=not is_last)), len(chunk))
+        if self._is_finishing and self._pending is None:
+            self._is_finishing = False
+            self._send(Frame(call_id=self._call_id, half_close=HalfClose()), 0)
 
 
 class MessageReceiver:
@@ -135,6 +144,10 @@ class MessageReceiver:
             self._chunks, self._chunks_bytes = [], 0
         self._messages.append(chunk)
         self._unread += frame_cost(len(chunk))
+
+    def feed_last(self, message: bytes) -> None:
+        """Take the message that came inline with the end."""
+        self._messages.append(message)
 
     def read(self) -> bytes:
         """Remove and return the oldest whole message; there must be one."""

@@ -11,6 +11,10 @@ from portcall.wire.limits import Liveness
 from portcall.wire.link import Link
 
 
+STREAM_ERRORS = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
+"""All that grpc.aio raises at a stream that has ended."""
+
+
 class Stream(Protocol):
     """The two verbs that a gRPC server's context and a client's stream call share."""
 
@@ -79,7 +83,7 @@ class Pump:
         while True:
             try:
                 batch = await stream.read()
-            except (grpc.RpcError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:
+            except STREAM_ERRORS as error:
                 raise StreamLostError(describe(error)) from None
             if not isinstance(batch, bytes):
                 raise StreamLostError("the other side ended the stream")
@@ -116,7 +120,7 @@ class Pump:
                 continue
             try:
                 await stream.write(batch)
-            except (grpc.RpcError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:
+            except STREAM_ERRORS as error:
                 raise StreamLostError(describe(error)) from None
 
     async def _watch(self) -> NoReturn:

@@ -1,0 +1,150 @@
+"""A client's end of its link: which calls live on it, and what becomes of them when it drops."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import grpc
+
+from portcall.errors import ProtocolError
+from portcall.protos.portcall.v1.link_pb2 import End, Frame, Welcome
+from portcall.wire.dialer import SESSION, Connectivity, Dialer, DialerConfig
+from portcall.wire.limits import MESSAGE_BYTES_MAX
+from portcall.wire.link import Link, LinkState
+
+UNAVAILABLE: int = grpc.StatusCode.UNAVAILABLE.value[0]
+
+
+class FrameReceiver(Protocol):
+    """A call, or a group of them, that lives on the session."""
+
+    def on_frame(self, frame: Frame, /) -> None:
+        """Take a frame; if it is the end, the receiver takes the call off the session."""
+
+
+class ClientSession:
+    """The calls of one channel."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.calls: dict[int, FrameReceiver] = {}
+        self.message_bytes_max = MESSAGE_BYTES_MAX
+        self._patient: set[int] = set()
+        self._id_last = 0
+        self._connectivity = grpc.ChannelConnectivity.IDLE
+        self._why = ""
+        self._listeners: list[Callable[[], None]] = []
+        self._dialer = Dialer(DialerConfig(target=target, path=SESSION), self)
+
+    @property
+    def link(self) -> Link:
+        """Return the link that frames go to now. It changes when a session is lost: do not keep it."""
+        return self._dialer.link
+
+    @property
+    def connectivity(self) -> grpc.ChannelConnectivity:
+        """Return how the channel stands, in gRPC's words."""
+        return self._connectivity
+
+    def on_next_change(self, listener: Callable[[], None]) -> None:
+        """Call this at the next change of connectivity, once."""
+        self._listeners.append(listener)
+
+    def connect(self) -> None:
+        """Begin to dial, if that has not begun. Idempotent."""
+        if self._connectivity is grpc.ChannelConnectivity.IDLE:
+            self._set_connectivity(grpc.ChannelConnectivity.CONNECTING)
+            self._dialer.start()
+
+    async def close(self) -> None:
+        """Say goodbye and stop. Idempotent."""
+        await self._dialer.close()
+        self._set_connectivity(grpc.ChannelConnectivity.SHUTDOWN)
+
+    def refuse(self, *, is_patient: bool) -> End | None:
+        """Return the end of a call that cannot be made now, or None if it can.
+
+        As with any gRPC channel, a call fails at once on a channel whose last attempt to connect failed, unless it
+        waits for ready.
+        """
+        if self._connectivity is grpc.ChannelConnectivity.SHUTDOWN:
+            return End(status=grpc.StatusCode.CANCELLED.value[0], details="Channel closed!")
+        is_failing = self._connectivity is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+        if is_failing and not is_patient and self.link.state is LinkState.NEW:
+            return End(status=UNAVAILABLE, details=self._no_hub())
+        return None
+
+    def add(self, receiver: FrameReceiver, *, is_patient: bool) -> int:
+        """Put a call on the session; return its id."""
+        self._id_last = call_id = self._id_last + 1
+        self.calls[call_id] = receiver
+        if is_patient:
+            self._patient.add(call_id)
+        return call_id
+
+    def remove(self, call_id: int) -> None:
+        """Take a call off the session. Idempotent."""
+        self.calls.pop(call_id, None)
+        if self._patient:
+            self._patient.discard(call_id)
+
+    # --- what its dialer tells it ----------------------------------------------------------------------------------
+
+    def on_session(self, link: Link, welcome: Welcome) -> None:
+        """A hub has answered."""
+        self.message_bytes_max = welcome.message_bytes_max or MESSAGE_BYTES_MAX
+
+    def on_frames(self, frames: Sequence[Frame]) -> None:
+        """Give each frame to its call; a frame for a call that is over is late and goes nowhere."""
+        calls = self.calls
+        for frame in frames:
+            call = calls.get(frame.call_id)
+            if call is not None:
+                call.on_frame(frame)
+            elif frame.call_id > self._id_last:
+                raise ProtocolError(f"a frame for call {frame.call_id}, which was never opened")
+
+    def on_session_lost(self, reason: str, unsent: dict[int, list[Frame]]) -> None:
+        """End what the hub has seen; what it has not seen goes to the next session."""
+        link = self.link
+        for call_id, frames in unsent.items():
+            if call_id in self.calls:
+                for frame in frames:
+                    link.send(frame, len(frame.open.message) + len(frame.message.data))
+        self._fail([call_id for call_id in self.calls if call_id not in unsent], f"The call was lost: {reason}")
+
+    def on_connectivity(self, connectivity: Connectivity, reason: str) -> None:
+        """Follow the dialer; fail the calls that would not wait for a hub."""
+        if connectivity is Connectivity.READY:
+            self._set_connectivity(grpc.ChannelConnectivity.READY)
+        elif connectivity is Connectivity.FAILING:
+            self._why = reason
+            self._set_connectivity(grpc.ChannelConnectivity.TRANSIENT_FAILURE)
+            if self.link.state is LinkState.NEW:
+                self._fail_impatient()
+        elif connectivity is Connectivity.CLOSED:
+            self._fail(list(self.calls), "Channel closed!")
+
+    def _fail_impatient(self) -> None:
+        unsent = self.link.take_unsent_calls()
+        for call_id, frames in unsent.items():
+            if call_id in self._patient:
+                for frame in frames:
+                    self.link.send(frame, len(frame.open.message) + len(frame.message.data))
+        self._fail([call_id for call_id in self.calls if call_id not in self._patient], self._no_hub())
+
+    def _fail(self, call_ids: list[int], details: str) -> None:
+        for call_id in call_ids:
+            call = self.calls.get(call_id)
+            if call is not None:
+                call.on_frame(Frame(call_id=call_id, end=End(status=UNAVAILABLE, details=details)))
+
+    def _no_hub(self) -> str:
+        return f"No hub answers at {self.target}: {self._why}"
+
+    def _set_connectivity(self, connectivity: grpc.ChannelConnectivity) -> None:
+        if connectivity is self._connectivity:
+            return
+        self._connectivity = connectivity
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener()

@@ -1,0 +1,114 @@
+"""The hub as one object: start it, ask its address, stop it."""
+
+import asyncio
+import logging
+import types
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+
+from portcall.errors import ConfigurationError
+from portcall.hub.board import Board
+from portcall.hub.config import HubConfig
+from portcall.hub.fleet import Fleet
+from portcall.hub.ingress import Ingress
+from portcall.hub.questions import FleetService, Health, Reflection, own_files
+from portcall.hub.sessions import Sessions
+from portcall.wire.limits import STREAM_BYTES_MAX
+
+logger = logging.getLogger("portcall.hub")
+
+GOODBYE_S = 2.0
+"""How long links have to hear that the hub goes away."""
+
+
+class Hub:
+    """A hub in this event loop. An async context manager; `stop` is idempotent.
+
+    Raises on entry:
+        ConfigurationError: the address cannot be listened on.
+    """
+
+    def __init__(self, config: HubConfig | None = None) -> None:
+        self._config = config or HubConfig()
+        self._server: grpc.aio.Server | None = None
+        self._address = ""
+        self._stopped: asyncio.Future[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """Return where the hub listens, with the port that it was given."""
+        return self._address
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen. Returns once calls can come."""
+        config = self._config
+        self._board = Board(config.limits)
+        self._fleet = Fleet()
+        self._fleet.registry.add_files(own_files())
+        self._sessions = Sessions(config, self._board, self._fleet)
+        self._health = Health(self._fleet)
+        server = grpc.aio.server(
+            options=(
+                ("grpc.max_receive_message_length", max(config.message_bytes_max, STREAM_BYTES_MAX)),
+                ("grpc.max_send_message_length", -1),
+                # Two hubs on one port would share its connections without a word.
+                ("grpc.so_reuseport", 0),
+            )
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        server.add_generic_rpc_handlers(
+            (
+                self._sessions.handler(),
+                FleetService(self._fleet, self._board).handler(),
+                *Reflection(self._fleet.registry).handlers(),
+                Ingress(self._board, self._fleet.registry, config.message_bytes_max),
+            )
+        )
+        self._address = _listen(server, config.listen)
+        await server.start()
+        self._server = server
+        logger.info("Listening on %s", self._address)
+
+    async def wait(self) -> None:
+        """Wait until the hub has stopped."""
+        if self._server is not None:
+            await self._server.wait_for_termination()
+
+    async def stop(self, grace_s: float = 0.0) -> None:
+        """Take no new calls, let those that run finish within `grace_s`, say goodbye to the links and stop."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        self._board.switchboard.is_closing = True
+        self._health.close()
+        if grace_s > 0:
+            await self._board.wait_quiet(grace_s)
+        self._sessions.say_goodbye()
+        await server.stop(GOODBYE_S if len(self._sessions) else 0)
+        self._sessions.close()
+        self._board.close()
+
+
+def _listen(server: grpc.aio.Server, address: str) -> str:
+    """Bind the server; return the address with its real port."""
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise ConfigurationError(
+            f"cannot listen on {address}: another process listens there, or the address is not this machine's."
+            " Choose another with --listen"
+        )
+    return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"

@@ -1,0 +1,261 @@
+"""The links that come to the hub: handshakes, sessions, resumption, and what their frames mean to the switchboard."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from typing import TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from portcall._version import __version__
+from portcall.contract.contract import parse_contract
+from portcall.core.calls import ClientPort, WorkerPort
+from portcall.errors import ProtocolError
+from portcall.hub.board import Board
+from portcall.hub.config import HubConfig
+from portcall.hub.fleet import Fleet
+from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome
+from portcall.wire.limits import PROTOCOL_VERSION
+from portcall.wire.link import Link, LinkState, goodbye_batch
+from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, Pump, StreamLostError
+
+logger = logging.getLogger("portcall.hub")
+
+HELLO_S = 10.0
+"""How long a stream may take to say hello."""
+
+SLOTS_MAX = 1_000_000
+NAME_CHARACTERS_MAX = 200
+
+ServerContext: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
+
+
+class Role(Enum):
+    """What is at the other end of a link."""
+
+    WORKER = "worker"
+    CLIENT = "client"
+
+
+class Session:
+    """One link's life at the hub, over as many streams as it takes."""
+
+    __slots__ = ("_board", "_fleet", "grace_timer", "link", "port", "task", "token")
+
+    def __init__(self, token: bytes, link: Link, port: WorkerPort | ClientPort, board: Board, fleet: Fleet) -> None:
+        self.token = token
+        self.link = link
+        self.port = port
+        self._board = board
+        self._fleet = fleet
+        self.task: asyncio.Task[object] | None = None
+        self.grace_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def role(self) -> Role:
+        """Return what is at the other end."""
+        return Role.WORKER if isinstance(self.port, WorkerPort) else Role.CLIENT
+
+    def on_frames(self, frames: Sequence[Frame]) -> None:
+        """Pass what arrived to the switchboard."""
+        if isinstance(self.port, WorkerPort):
+            was_draining = self.port.is_draining
+            self._board.from_worker(self.port, frames)
+            if self.port.is_draining is not was_draining:
+                self._fleet.note_change()
+        else:
+            self._board.from_client(self.port, frames)
+
+    def suspend(self) -> None:
+        """Note that the stream is gone."""
+        self.link.suspend()
+        if isinstance(self.port, WorkerPort):
+            self._board.suspend_worker(self.port)
+            self._fleet.note_change()
+
+    def resume(self, received: int) -> None:
+        """Note that the other side is back, with all batches up to `received`."""
+        if self.grace_timer is not None:
+            self.grace_timer.cancel()
+            self.grace_timer = None
+        self.link.resume(received)
+        if isinstance(self.port, WorkerPort):
+            self._board.resume_worker(self.port)
+            self._fleet.note_change()
+
+    def end(self) -> None:
+        """Give up what this session had under way."""
+        if self.grace_timer is not None:
+            self.grace_timer.cancel()
+        unsent = self.link.take_unsent_calls()
+        self.link.close()
+        if isinstance(self.port, WorkerPort):
+            self._fleet.remove(self.port)
+            self._board.remove_worker(self.port, unsent)
+        else:
+            self._board.remove_client(self.port)
+
+
+class Sessions:
+    """The handlers of `portcall.v1.Hub`, and every session that lives."""
+
+    def __init__(self, config: HubConfig, board: Board, fleet: Fleet) -> None:
+        self._config = config
+        self._board = board
+        self._fleet = fleet
+        self._sessions: dict[bytes, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the service for a `grpc.aio.Server`. Messages stay bytes; the link parses them."""
+        return grpc.method_handlers_generic_handler(
+            "portcall.v1.Hub",
+            {
+                "Attach": grpc.stream_stream_rpc_method_handler(self._serve_as(Role.WORKER)),
+                "Session": grpc.stream_stream_rpc_method_handler(self._serve_as(Role.CLIENT)),
+            },
+        )
+
+    def say_goodbye(self) -> None:
+        """Tell every link that the hub goes away; each ends when its peer has heard it."""
+        for session in self._sessions.values():
+            session.link.say_goodbye(Goodbye.REASON_DONE, "the hub is shutting down")
+
+    def close(self) -> None:
+        """End every session. Idempotent."""
+        for session in list(self._sessions.values()):
+            self._end(session)
+
+    def _serve_as(self, role: Role) -> Callable[[object, ServerContext], Awaitable[None]]:
+        async def serve(_: object, context: ServerContext) -> None:
+            await self._serve(role, context)
+
+        return serve
+
+    async def _serve(self, role: Role, context: ServerContext) -> None:
+        """Serve one stream from its hello to its end."""
+        try:
+            async with asyncio.timeout(HELLO_S):
+                hello = await _read_hello(context)
+            session, welcome = await self._begin(role, hello, context.peer())
+        except TimeoutError:
+            await _say(context, goodbye_batch(Goodbye.REASON_REFUSED, f"no hello came within {HELLO_S:g} s"))
+            return
+        except ProtocolError as error:
+            logger.warning("Refused a %s at %s: %s", role.value, context.peer(), error)
+            await _say(context, goodbye_batch(Goodbye.REASON_REFUSED, str(error)))
+            return
+        session.task = asyncio.current_task()
+        try:
+            await _say(context, Frames(frames=[Frame(welcome=welcome)]).SerializeToString())
+            await self._pump(session, context)
+        finally:
+            self._note_drop(session)
+
+    async def _pump(self, session: Session, context: ServerContext) -> None:
+        """Run the link on this stream until either is over; end the session if that is."""
+        try:
+            await Pump(session.link, context, session.on_frames, self._config.liveness).run()
+        except StreamLostError as error:
+            logger.info("Link of %s dropped: %s", session.port.name, error)
+        except PeerLeftError:
+            self._end(session)
+        except ProtocolError as error:
+            logger.warning("Ended the link of %s: %s", session.port.name, error)
+            self._end(session)
+            await _say(context, goodbye_batch(Goodbye.REASON_PROTOCOL_ERROR, str(error)))
+
+    async def _begin(self, role: Role, hello: Hello, peer: str) -> tuple[Session, Welcome]:
+        """Return the session that this hello resumes, or a new one."""
+        if hello.protocol != PROTOCOL_VERSION:
+            raise ProtocolError(
+                f"the hello speaks version {hello.protocol} of the link, this hub speaks {PROTOCOL_VERSION};"
+                f" use the same Portcall version on both sides (the hub has {__version__})"
+            )
+        session = self._sessions.get(hello.session)
+        if session is not None and session.role is role:
+            await self._supersede(session)
+            if session.link.state is LinkState.SUSPENDED:
+                session.resume(hello.received)
+                return session, self._welcome(session, is_resumed=True)
+        if len(self._sessions) >= self._config.links_max:
+            raise ProtocolError(f"{len(self._sessions)} links are here already; no more may be (links_max)")
+        session = self._new_session(role, hello, peer)
+        return session, self._welcome(session, is_resumed=False)
+
+    async def _supersede(self, session: Session) -> None:
+        """End the stream that a session still has, since its peer has come on another."""
+        task = session.task
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _new_session(self, role: Role, hello: Hello, peer: str) -> Session:
+        link = Link()
+        port: WorkerPort | ClientPort
+        if role is Role.WORKER:
+            said = hello.worker
+            if not 0 < said.slots <= SLOTS_MAX:
+                raise ProtocolError(f"a worker with {said.slots} slots; it should be 1 to {SLOTS_MAX}")
+            contract = self._fleet.registry.add(parse_contract(said.contract), keep=self._fleet.fingerprints)
+            port = WorkerPort(said.name[:NAME_CHARACTERS_MAX] or peer, link, said.slots)
+            self._fleet.add(port, contract, said.environment, self._board.now)
+            self._board.add_worker(port, contract.kinds)
+        else:
+            port = ClientPort(peer, link)
+        session = Session(secrets.token_bytes(16), link, port, self._board, self._fleet)
+        link.establish()
+        self._sessions[session.token] = session
+        logger.info("A %s attached: %s", role.value, port.name)
+        return session
+
+    def _welcome(self, session: Session, *, is_resumed: bool) -> Welcome:
+        return Welcome(
+            protocol=PROTOCOL_VERSION,
+            session=session.token,
+            resumed=is_resumed,
+            received=session.link.received if is_resumed else 0,
+            grace_ms=int(self._config.grace_s * 1e3),
+            message_bytes_max=self._config.message_bytes_max,
+            agent=f"portcall-hub/{__version__}",
+            ping_interval_ms=int(self._config.liveness.ping_interval_s * 1e3),
+        )
+
+    def _note_drop(self, session: Session) -> None:
+        """Keep the session for the grace period, unless it is over."""
+        session.task = None
+        if session.link.state is not LinkState.OPEN:
+            return
+        session.suspend()
+        loop = asyncio.get_running_loop()
+        session.grace_timer = loop.call_later(self._config.grace_s, self._end, session)
+
+    def _end(self, session: Session) -> None:
+        if self._sessions.pop(session.token, None) is not None:
+            logger.info("%s left: %s", session.role.value.capitalize(), session.port.name)
+            session.end()
+
+
+async def _say(context: ServerContext, batch: bytes) -> None:
+    """Send a batch by hand. A peer that is gone does not need it; the pump finds out."""
+    with contextlib.suppress(*STREAM_ERRORS):
+        await context.write(batch)
+
+
+async def _read_hello(context: ServerContext) -> Hello:
+    batch = await context.read()
+    if not isinstance(batch, bytes):
+        raise ProtocolError("the stream ended before it said hello")
+    try:
+        frames = Frames.FromString(batch).frames
+    except DecodeError:
+        raise ProtocolError("the first message is not a portcall.v1.Frames message") from None
+    if len(frames) != 1 or not frames[0].HasField("hello"):
+        raise ProtocolError("the first batch of a link must be one hello and nothing else")
+    return frames[0].hello

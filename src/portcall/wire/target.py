@@ -1,0 +1,26 @@
+"""Where whoever dials finds the hub."""
+
+import os
+
+from portcall.errors import ConfigurationError
+
+HUB_VARIABLE = "PORTCALL_HUB"
+HUB_DEFAULT = "127.0.0.1:7070"
+
+
+def hub_target(hub: str | None) -> str:
+    """Return the hub's address as gRPC takes it: the argument, or PORTCALL_HUB, or the default.
+
+    Raises:
+        ConfigurationError: it is neither HOST:PORT nor unix:PATH.
+    """
+    source = "the hub's address"
+    if hub is None:
+        hub = os.environ.get(HUB_VARIABLE) or HUB_DEFAULT
+        source = HUB_VARIABLE
+    if hub.startswith(("unix:", "dns:", "ipv4:", "ipv6:")):
+        return hub
+    host, _, port = hub.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:
+        raise ConfigurationError(f"{source} is {hub!r}; it should be HOST:PORT, as in {HUB_DEFAULT}, or unix:PATH")
+    return hub

@@ -1,0 +1,301 @@
+"""Runs the calls that come to a worker.
+
+Theory of operation. A slot is a task. Calls wait in a backlog, which the worker's slots bound; runners, one task for
+each call that is under way, take them from there. A handler that never waits for anything is run to its end in the
+runner's stride, so a burst of a hundred such calls costs one task and no turn of the event loop. When a handler does
+wait, another runner goes on with the backlog. Each call runs in a copy of the context variables, as it would in a task
+of its own.
+"""
+
+import asyncio
+import contextvars
+import logging
+import types
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from functools import partial
+from typing import Any
+
+import grpc
+
+from portcall.errors import ProtocolError
+from portcall.protos.portcall.v1.link_pb2 import Frame
+from portcall.wire.limits import MESSAGE_BYTES_MAX
+from portcall.wire.link import Link
+from portcall.worker.context import CANCELLED, BlockingContext, CallContext, RequestIterator
+from portcall.worker.handlers import CallDetails, Method, Methods
+from portcall.worker.threads import DaemonThreads
+
+logger = logging.getLogger("portcall.worker")
+
+STRIDE_S = 0.002
+"""How long a runner goes on without a turn of the event loop."""
+
+STUBBORN_S = 10.0
+"""A cancelled call that goes on for longer than this is named in the log."""
+
+
+@types.coroutine
+def _drive(
+    coroutine: Coroutine[Any, Any, Any], run: Callable[..., Any], on_wait: Callable[[], None]
+) -> Generator[Any, Any, Any]:
+    """Run a coroutine in a context of its own, inside the task that awaits this; tell when it first waits.
+
+    This is what a task does, without the task: `run` is a `contextvars.Context.run`.
+    """
+    try:
+        waited_for = run(coroutine.send, None)
+    except StopIteration as stop:
+        return stop.value
+    on_wait()
+    while True:
+        try:
+            value = yield waited_for
+        except BaseException as error:
+            step: Callable[[], Any] = partial(run, coroutine.throw, error)
+        else:
+            step = partial(run, coroutine.send, value)
+        try:
+            waited_for = step()
+        except StopIteration as stop:
+            return stop.value
+
+
+class Execution:
+    """All calls of one worker."""
+
+    def __init__(self, methods: Methods, slots: int) -> None:
+        self._methods = methods
+        self._slots = slots
+        self._link = Link()
+        self._calls: dict[int, CallContext] = {}
+        self._backlog: deque[CallContext] = deque()
+        self._idle: list[asyncio.Future[None]] = []
+        self._runners: set[asyncio.Task[None]] = set()
+        self._threads = DaemonThreads()
+        self._message_bytes_max = MESSAGE_BYTES_MAX
+        self._id_last = 0
+        self._quiet: asyncio.Future[None] | None = None
+
+    @property
+    def calls_count(self) -> int:
+        """Return how many calls run or are about to."""
+        return len(self._calls)
+
+    def begin_session(self, link: Link, message_bytes_max: int) -> None:
+        """Serve the calls of a new session."""
+        self._link, self._message_bytes_max = link, message_bytes_max
+        self._calls, self._id_last = {}, 0
+
+    def cancel_all(self) -> None:
+        """Cancel every call."""
+        for call in list(self._calls.values()):
+            call.cancel()
+
+    async def wait_quiet(self) -> None:
+        """Wait until no call is under way."""
+        while self._calls:
+            self._quiet = asyncio.get_running_loop().create_future()
+            await self._quiet
+
+    async def close(self) -> None:
+        """Stop the runners. A blocking handler that still runs is left to end with the process."""
+        for runner in self._runners:
+            runner.cancel()
+        if self._runners:
+            await asyncio.wait(self._runners, timeout=1.0)
+        self._threads.close()
+
+    def on_frames(self, frames: Sequence[Frame]) -> None:
+        """Take frames of the hub.
+
+        Raises:
+            ProtocolError: the hub broke the link's rules.
+        """
+        calls, backlog, link = self._calls, self._backlog, self._link
+        now = asyncio.get_running_loop().time()
+        for frame in frames:
+            call_id = frame.call_id
+            call = calls.get(call_id)
+            if call is not None:
+                call.on_frame(frame)
+            elif frame.HasField("open"):
+                if call_id <= self._id_last:
+                    raise ProtocolError(f"call {call_id} opened after call {self._id_last}: ids must rise")
+                if len(calls) >= self._slots:
+                    raise ProtocolError(f"call {call_id} opened where all {self._slots} slots are taken")
+                self._id_last = call_id
+                call = calls[call_id] = CallContext(call_id, frame.open, link, calls, self._message_bytes_max, now)
+                if not frame.open.half_close:
+                    call.begin_reading()
+                backlog.append(call)
+            elif not 0 < call_id <= self._id_last:
+                raise ProtocolError(f"a frame for call {call_id}, which was never opened")
+        if backlog:
+            self._rouse()
+
+    def _rouse(self) -> None:
+        """Let one more runner take calls."""
+        if self._idle:
+            future = self._idle.pop()
+            if not future.done():
+                future.set_result(None)
+        elif len(self._runners) < self._slots:
+            runner = asyncio.get_running_loop().create_task(self._run(), name="portcall-slot")
+            self._runners.add(runner)
+            runner.add_done_callback(self._note_runner_end)
+
+    def _note_runner_end(self, runner: asyncio.Task[None]) -> None:
+        self._runners.discard(runner)
+        if not runner.cancelled() and (error := runner.exception()) is not None:
+            logger.error("A slot failed in a way that it should not", exc_info=error)
+            if self._backlog:
+                self._rouse()
+
+    async def _run(self) -> None:
+        """Take calls as long as there are any; then wait for more."""
+        loop = asyncio.get_running_loop()
+        backlog = self._backlog
+        runner = asyncio.current_task()
+        assert runner is not None
+        while True:
+            turn_at = loop.time() + STRIDE_S
+            while backlog:
+                call = backlog.popleft()
+                method = self._methods.get(call.opening.method)
+                if method is not None and method.is_simple and call.opening.half_close and not call.done():
+                    await self._serve_simple(call, method, runner)
+                else:
+                    await self._serve(call, method, runner)
+                if self._quiet is not None and not self._calls:
+                    self._note_quiet()
+                if backlog and loop.time() > turn_at:
+                    await asyncio.sleep(0)
+                    turn_at = loop.time() + STRIDE_S
+            idle = loop.create_future()
+            self._idle.append(idle)
+            await idle
+
+    async def _serve_simple(self, call: CallContext, method: Method, runner: asyncio.Task[None]) -> None:
+        """Serve a unary call whose request is at hand: the case that has to be fast."""
+        call.method = method
+        call.on_cancel = runner.cancel
+        try:
+            coroutine = method.behavior(method.deserialize(call.opening.message), call)
+            reply = await _drive(coroutine, contextvars.copy_context().run, partial(self._on_wait, call))
+            await call.end_with_reply(reply)
+        except BaseException as error:
+            self._end_failed(call, error, runner)
+        finally:
+            call.on_cancel = None
+
+    async def _serve(self, call: CallContext, method: Method | None, runner: asyncio.Task[None]) -> None:
+        """Serve a call of any kind."""
+        call.on_cancel = runner.cancel
+        try:
+            if call.cancelled():
+                raise asyncio.CancelledError
+            if method is None:
+                method = await self._methods.find(CallDetails(call.opening.method, call.invocation_metadata()))
+            if method is None:
+                call.fail(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+                return
+            call.method = method
+            body = self._body(call, method)
+            await _drive(body, contextvars.copy_context().run, partial(self._on_wait, call))
+        except BaseException as error:
+            self._end_failed(call, error, runner)
+        finally:
+            call.on_cancel = None
+
+    def _on_wait(self, call: CallContext) -> None:
+        """A handler waits for the first time: watch its deadline, and let another runner take the backlog."""
+        call.watch_deadline()
+        if self._backlog:
+            self._rouse()
+
+    def _end_failed(self, call: CallContext, error: BaseException, runner: asyncio.Task[None]) -> None:
+        """End a call whose handler raised."""
+        if isinstance(error, grpc.aio.AbortError):
+            call.end()
+        elif isinstance(error, asyncio.CancelledError):
+            self._end_cancelled(call, runner)
+        elif isinstance(error, Exception):
+            if not call.cancelled():
+                logger.error("Unexpected [%s] raised by servicer method [%s]", type(error).__name__, call.opening.method,
+                             exc_info=error)  # fmt: skip
+            call.fail(grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}: {error}")
+        else:
+            call.fail(grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}")
+            raise error
+
+    def _end_cancelled(self, call: CallContext, runner: asyncio.Task[None]) -> None:
+        is_asked = call.cancelled() or call.done()
+        if call.is_overdue:
+            call.fail(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        else:
+            call.fail(CANCELLED, "Cancelled on the server side" if not is_asked else "")
+        if not is_asked and runner.cancelling():
+            raise asyncio.CancelledError
+        while runner.cancelling():
+            runner.uncancel()
+
+    async def _body(self, call: CallContext, method: Method) -> None:
+        """Run a handler of any kind to the end of its call."""
+        if method.kind.client_streaming:
+            if call.opening.half_close:
+                call.begin_reading()
+            request: Any = RequestIterator(call)
+        else:
+            message = call.opening.message if call.opening.half_close else await call.read_bytes()
+            if message is None:
+                call.fail(grpc.StatusCode.INTERNAL, "The caller sent no request")
+                return
+            request = method.deserialize(message)
+        if not method.is_async:
+            await self._run_blocking(call, method, request)
+        elif method.is_generator:
+            await _write_all(call, method.behavior(request, call))
+        elif method.kind.server_streaming:
+            await method.behavior(request, call)
+            call.end()
+        else:
+            await call.end_with_reply(await method.behavior(request, call))
+
+    async def _run_blocking(self, call: CallContext, method: Method, request: Any) -> None:
+        """Run a blocking handler in a thread; its slot is free when the thread has returned."""
+        context = BlockingContext(call, asyncio.get_running_loop())
+        argument = context.requests() if method.kind.client_streaming else request
+
+        def serve() -> Any:
+            reply = method.behavior(argument, context)
+            if not method.kind.server_streaming:
+                return reply
+            for message in reply:
+                if not context.is_active():
+                    break
+                context.write(message)
+            return None
+
+        reply = await self._threads.run(partial(contextvars.copy_context().run, serve))
+        if method.kind.server_streaming:
+            call.end()
+        else:
+            await call.end_with_reply(reply)
+
+    def _note_quiet(self) -> None:
+        if self._quiet is not None and not self._quiet.done():
+            self._quiet.set_result(None)
+        self._quiet = None
+
+
+async def _write_all(call: CallContext, replies: AsyncIterator[Any]) -> None:
+    """Send what an asynchronous generator yields, and close it whatever happens."""
+    try:
+        async for reply in replies:
+            await call.write(reply)
+        call.end()
+    finally:
+        close = getattr(replies, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,240 @@
+"""`Worker`: the drop-in `grpc.aio.Server`."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NoReturn
+
+import grpc
+
+from portcall.contract.contract import describe_methods
+from portcall.errors import ConfigurationError
+from portcall.protos.portcall.v1.link_pb2 import Drain, Frame, Welcome, WorkerHello
+from portcall.wire.dialer import ATTACH, Connectivity, Dialer, DialerConfig
+from portcall.wire.link import Link, LinkState
+from portcall.wire.target import hub_target
+from portcall.worker.environment import report_environment
+from portcall.worker.execution import Execution
+from portcall.worker.handlers import Methods, RpcHandler
+
+logger = logging.getLogger("portcall.worker")
+
+SLOTS_DEFAULT = 100
+GRACE_S_DEFAULT = 30.0
+
+
+class Worker(grpc.aio.Server):
+    """A gRPC server that serves its methods to a hub's callers.
+
+    It does not listen: it dials the hub and takes calls from there, for as long as it runs, through restarts of the hub
+    and of the network. Servicers, handlers and interceptors are those of `grpc.aio`.
+
+    Args:
+        hub: HOST:PORT or unix:PATH of the hub; if None, the environment's PORTCALL_HUB, and then 127.0.0.1:7070.
+        slots: how many calls it takes at once.
+        name: how people shall see it; if None, "HOST-PID".
+        interceptors: server interceptors, the first outermost.
+
+    Raises:
+        ConfigurationError: `slots` is not positive, or `hub` cannot be dialled.
+    """
+
+    def __init__(
+        self,
+        hub: str | None = None,
+        *,
+        slots: int = SLOTS_DEFAULT,
+        name: str | None = None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
+        if slots < 1:
+            raise ConfigurationError(f"slots is {slots}; a worker needs at least one")
+        self.hub = hub
+        self.slots = slots
+        self.name = name
+        self._methods = Methods(interceptors)
+        self._execution: Execution | None = None
+        self._dialer: Dialer | None = None
+        self._attached: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._stopped: asyncio.Event | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    # --- grpc.aio.Server -------------------------------------------------------------------------------------------
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Serve the methods of these handlers. Before `start` only: the hub learns the methods when a worker attaches.
+
+        Raises:
+            ConfigurationError: a handler cannot say which methods it has, or the worker has started.
+        """
+        self._check_not_started("handlers must be added before it starts")
+        for handler in generic_rpc_handlers:
+            self._methods.add_generic(handler)
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: "Mapping[str, RpcHandler]") -> None:
+        """Serve these methods of a service. Before `start` only."""
+        self._check_not_started("handlers must be added before it starts")
+        for name, handler in method_handlers.items():
+            self._methods.add(f"/{service_name}/{name}", handler)
+
+    def add_insecure_port(self, address: str) -> NoReturn:
+        """A worker has no port."""
+        raise ConfigurationError(f"a worker does not listen, so it cannot serve {address}; it dials its hub. Remove this")
+
+    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> NoReturn:
+        """A worker has no port."""
+        self.add_insecure_port(address)
+
+    async def start(self) -> None:
+        """Dial the hub; return once the worker has been attached for the first time.
+
+        A hub that cannot be reached is dialled again and again; bound the wait with `asyncio.timeout`.
+
+        Raises:
+            ConfigurationError: no servicer was added, the worker has started before, or the hub's address is wrong.
+        """
+        self._check_not_started("a worker starts once")
+        if not len(self._methods):
+            raise ConfigurationError("this worker has no methods; call add_XServicer_to_server(servicer, worker) first")
+        loop = asyncio.get_running_loop()
+        self._execution = Execution(self._methods, self.slots)
+        self._attached, self._drained, self._stopped = loop.create_future(), loop.create_future(), asyncio.Event()
+        environment = report_environment()
+        hello = WorkerHello(
+            name=self.name or f"{socket.gethostname()}-{environment.pid}",
+            slots=self.slots,
+            contract=describe_methods(self._methods.specs()),
+            environment=environment,
+        )
+        config = DialerConfig(target=hub_target(self.hub), path=ATTACH, worker=hello)
+        self._dialer = Dialer(config, _WorkerLink(self._execution, self._attached, self._drained))
+        self._dialer.start()
+        await asyncio.shield(self._attached)
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Take no new calls, let those that run finish within `grace` seconds, cancel the rest, and detach.
+
+        The link stays alive meanwhile. Idempotent; a later call with a shorter grace shortens the wait, as with
+        `grpc.aio.Server`.
+        """
+        if self._dialer is None:
+            return
+        earlier = self._stopping
+        self._stopping = asyncio.get_running_loop().create_task(self._stop(grace or 0.0))
+        if earlier is not None:
+            earlier.cancel()
+        await asyncio.shield(self._stopping)
+
+    async def wait_for_termination(self, timeout: float | None = None) -> bool:
+        """Wait until the worker has stopped; return whether the wait timed out."""
+        if self._stopped is None:
+            raise ConfigurationError("this worker has not started, so there is nothing to wait for")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._stopped.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    # --- beyond grpc.aio.Server ------------------------------------------------------------------------------------
+
+    async def run(self, *, grace_s: float = GRACE_S_DEFAULT) -> None:
+        """Serve until SIGTERM or SIGINT; then drain for up to `grace_s` seconds and return.
+
+        A second signal ends the process at once, with 128 plus the signal's number, as an unhandled signal would. Fit
+        for a container's process 1.
+        """
+        loop = asyncio.get_running_loop()
+        signalled: asyncio.Future[None] = loop.create_future()
+
+        def on_signal(number: signal.Signals) -> None:
+            if signalled.done():
+                os._exit(128 + number)
+            logger.info("%s: draining for up to %g s; once more stops at once", number.name, grace_s)
+            signalled.set_result(None)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal, number)
+        try:
+            starting = loop.create_task(self.start())
+            await asyncio.wait([starting, signalled], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await signalled
+            else:
+                starting.cancel()
+            await self.stop(grace_s)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def _stop(self, grace_s: float) -> None:
+        execution, dialer, drained = self._execution, self._dialer, self._drained
+        assert execution is not None and dialer is not None and drained is not None and self._stopped is not None
+        try:
+            async with asyncio.timeout(grace_s):
+                if dialer.link.state is LinkState.OPEN:
+                    dialer.link.send(Frame(drain=Drain()))
+                    await asyncio.shield(drained)
+                await execution.wait_quiet()
+        except TimeoutError:
+            execution.cancel_all()
+            await self._let_cancelled_calls_end(execution)
+        await dialer.close()
+        await execution.close()
+        self._stopped.set()
+
+    async def _let_cancelled_calls_end(self, execution: Execution) -> None:
+        """Give handlers a moment to take note of their cancellation."""
+        try:
+            async with asyncio.timeout(1.0):
+                await execution.wait_quiet()
+        except TimeoutError:
+            logger.warning("%d calls go on though they were cancelled; leaving them behind", execution.calls_count)
+
+    def _check_not_started(self, words: str) -> None:
+        if self._dialer is not None:
+            raise ConfigurationError(f"the worker has started; {words}")
+
+
+class _WorkerLink:
+    """What happens on the worker's link, for its dialer."""
+
+    def __init__(
+        self, execution: Execution, attached: asyncio.Future[None], drained: asyncio.Future[None]
+    ) -> None:
+        self._execution = execution
+        self._attached = attached
+        self._drained = drained
+        self._last = ""
+
+    def on_session(self, link: Link, welcome: Welcome) -> None:
+        """A hub has taken the worker in."""
+        self._execution.begin_session(link, welcome.message_bytes_max)
+        if not self._attached.done():
+            self._attached.set_result(None)
+
+    def on_frames(self, frames: Sequence[Frame]) -> None:
+        """Pass frames on, but for the hub's word that no call will follow."""
+        if any(frame.HasField("drain") for frame in frames if not frame.call_id):
+            if not self._drained.done():
+                self._drained.set_result(None)
+            frames = [frame for frame in frames if frame.call_id]
+        self._execution.on_frames(frames)
+
+    def on_session_lost(self, reason: str, unsent: dict[int, list[Frame]]) -> None:
+        """The callers of all calls are gone."""
+        logger.warning("Lost the hub, and %d calls with it: %s", self._execution.calls_count, reason)
+        self._execution.cancel_all()
+
+    def on_connectivity(self, connectivity: Connectivity, reason: str) -> None:
+        """Say it in the log, each thing once."""
+        if connectivity is Connectivity.READY:
+            logger.info("Attached to the hub (%s)", reason)
+        elif connectivity is Connectivity.FAILING and reason != self._last:
+            logger.warning("The hub cannot be reached, dialling on: %s", reason)
+        self._last = "" if connectivity is Connectivity.READY else reason if reason != "dialling" else self._last
