@@ -101,8 +101,8 @@ class LinkCall:
 
     async def status(self) -> Any:
         """Wait for the end; return it as grpcio's `AioRpcStatus`."""
-        if self._status is None:
-            await self._caller.finished()
+        while self._status is None:
+            await self._caller.changed()
         return self._status
 
     async def initial_metadata(self) -> MetadataTuple:
@@ -142,15 +142,22 @@ class LinkCall:
     async def send_serialized_message(self, message: bytes) -> None:
         """Send one request; return when the next may be sent.
 
+        A request for a call that has ended goes nowhere; its status comes when the replies have been read.
+
         Raises:
-            grpc.aio.InternalError: the call ended before; its status says why.
+            grpc.aio.InternalError: the call has ended on this side; its status says why.
         """
-        if not self._check_size(message) or not await self._caller.write(message):
+        await self._opened()
+        if not self._check_size(message) or self.done():
             raise grpc.aio.InternalError("the call ended before the message was sent")
+        if not await self._caller.write(message):
+            # Let the one who reads have a turn, or endless requests would never see the end.
+            await asyncio.sleep(0)
 
     async def send_receive_close(self) -> None:
         """Say that no request follows."""
-        if not self.done():
+        await self._opened()
+        if self._caller.end is None:
             self._caller.sender.finish()
 
     async def receive_serialized_message(self) -> Any:
@@ -158,6 +165,7 @@ class LinkCall:
         if self._is_locally_cancelled:
             return cygrpc.EOF
         message = await self._caller.read()
+        self._close_if_read()
         return cygrpc.EOF if message is None else message
 
     # --- frames ----------------------------------------------------------------------------------------------------
@@ -171,7 +179,8 @@ class LinkCall:
                 self._initial_metadata = None
         caller.on_frame(frame)
         if caller.end is not None:
-            self._close(caller.end)
+            self._session.remove(self._call_id)
+            self._close_if_read()
 
     async def _open(self, metadata: RawMetadata, request: bytes | None) -> None:
         refusal = self._session.refuse(is_patient=self._is_patient)
@@ -196,16 +205,26 @@ class LinkCall:
         )
         self._is_opened = True
         self._caller.open(frame, request)
+        self._caller.wake()
+
+    async def _opened(self) -> None:
+        """Wait until the open has been sent, or the call is over."""
+        while not (self._is_opened or self.done()):
+            await self._caller.changed()
 
     async def _reply(self) -> bytes:
-        await self.status()
-        receiver = self._caller.receiver
-        if not self.is_ok():
-            return b""
-        if not len(receiver):
-            self._status = _aio_status(End(status=INTERNAL, details="The call ended without a reply"))
-            return b""
-        return receiver.read()
+        """Wait for the end of a call with a unary reply; return the reply, or nothing if there is none."""
+        end = await self._caller.finished()
+        message = self._caller.receiver.read() if end.status == 0 and len(self._caller.receiver) else None
+        if end.status == 0 and message is None:
+            end = End(status=INTERNAL, details="The call ended without a reply")
+        self._close(end)
+        return message or b""
+
+    def _close_if_read(self) -> None:
+        """Close a call that has ended, once its messages have been read: as gRPC's core tells the status last."""
+        if self._caller.end is not None and not len(self._caller.receiver):
+            self._close(self._caller.end)
 
     def _check_size(self, message: bytes) -> bool:
         limit = self._session.message_bytes_max
@@ -233,6 +252,7 @@ class LinkCall:
         if self._initial_metadata is None:
             self._initial_metadata = ()
         self._status = _aio_status(end)
+        self._caller.wake()
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()

@@ -98,7 +98,7 @@ class CallerEnd:
             self.sender.grant(frame.credit.bytes)
         elif kind == "headers":
             self.headers = frame.headers
-        self._wake()
+        self.wake()
 
     def finish(self, end: End, *, is_cancel: bool = False) -> None:
         """End the call from this side; with `is_cancel`, the other side is told. Idempotent."""
@@ -108,7 +108,7 @@ class CallerEnd:
         if is_cancel:
             self._sink.drop_chunks(self._call_id)
             self._sink.send_ahead(Frame(call_id=self._call_id, cancel=Cancel()))
-        self._wake()
+        self.wake()
 
     async def changed(self) -> None:
         """Wait until something has come or the call has ended."""
@@ -164,7 +164,8 @@ class CallerEnd:
             if frame is not None:
                 self._sink.send_ahead(frame)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let all who wait look again."""
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:

@@ -21,12 +21,20 @@ def is_forwarded(key: str) -> bool:
 
 
 def to_frame(metadata: Iterable[tuple[str, str | bytes]]) -> list[Metadatum]:
-    """Return metadata in the form of frames, without what belongs to the transport."""
-    return [
-        Metadatum(key=key, value=value if isinstance(value, bytes) else value.encode())
-        for key, value in metadata
-        if is_forwarded(key)
-    ]
+    """Return metadata in the form of frames, without what belongs to the transport.
+
+    Raises:
+        TypeError: the value of a "-bin" key is text.
+    """
+    return [Metadatum(key=key, value=_to_bytes(key, value)) for key, value in metadata if is_forwarded(key)]
+
+
+def _to_bytes(key: str, value: str | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if key.endswith("-bin"):
+        raise TypeError(f'Binary metadata key="{key}" expected bytes, got {type(value)}')
+    return value.encode()
 
 
 def from_frame(entries: Sequence[Metadatum]) -> MetadataTuple:

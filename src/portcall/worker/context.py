@@ -32,7 +32,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     What most calls never use is a class attribute until it is set: making a context is part of the cost of a call.
     """
 
-    _code: grpc.StatusCode | int = OK
+    _code: grpc.StatusCode | int | None = None
     _details = ""
     _trailers: Metadata = ()
     _compression: grpc.Compression | None = None
@@ -65,7 +65,9 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     # --- what servicers use ----------------------------------------------------------------------------------------
 
     async def read(self) -> Any:
-        """Return the next request, or `grpc.aio.EOF`."""
+        """Return the next request, or `grpc.aio.EOF`; a call that was given up is at its end."""
+        if not self._is_cancelled:
+            self._check_alive()
         message = await self.read_bytes()
         return grpc.aio.EOF if message is None else self.method.deserialize(message)
 
@@ -78,8 +80,8 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         """Send the initial metadata now, before any message."""
         self._check_alive()
         if self._are_headers_sent:
-            raise grpc.aio.UsageError("Initial metadata has been sent already")
-        self._send_headers(initial_metadata)
+            raise grpc.aio.UsageError("Send initial metadata failed: already sent")
+        self._send_headers(checked_metadata(initial_metadata))
 
     async def abort(
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
@@ -98,13 +100,19 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         if code == OK:
             code, details = grpc.StatusCode.UNKNOWN, f"Abort called with OK: {details}"
         self._is_aborted = True
-        self._code, self._details = code, details or ""
-        self._trailers = trailing_metadata or self._trailers
+        self._code = code
+        self._details = details or self._details
+        if trailing_metadata:
+            self.set_trailing_metadata(trailing_metadata)
         raise grpc.aio.AbortError("Locally aborted.")
 
     def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:  # type: ignore[override]
-        """Set what goes with the status."""
-        self._trailers = trailing_metadata
+        """Set what goes with the status.
+
+        Raises:
+            TypeError: it is not a sequence of pairs of a string and a string or bytes.
+        """
+        self._trailers = checked_metadata(trailing_metadata)
 
     def trailing_metadata(self) -> Metadata:
         """Return what was set to go with the status."""
@@ -116,12 +124,12 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
             self._metadata = tuple(Metadatum(*entry) for entry in from_frame(self.opening.metadata))
         return self._metadata
 
-    def set_code(self, code: grpc.StatusCode) -> None:
+    def set_code(self, code: grpc.StatusCode | int) -> None:
         """Set the status code that the call will end with."""
         self._code = code
 
-    def code(self) -> grpc.StatusCode | int:
-        """Return the status code that was set."""
+    def code(self) -> grpc.StatusCode | int | None:
+        """Return the status code that was set, or None."""
         return self._code
 
     def set_details(self, details: str) -> None:
@@ -171,8 +179,8 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
             self._callbacks.append(callback)
 
     def cancelled(self) -> bool:
-        """Whether the caller has given the call up."""
-        return self._is_cancelled
+        """Whether the call ends CANCELLED: the caller has given it up, or the servicer said so."""
+        return self._is_cancelled or self._code is CANCELLED
 
     def done(self) -> bool:
         """Whether the call is over."""
@@ -181,9 +189,9 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     # --- what the execution uses -----------------------------------------------------------------------------------
 
     @property
-    def is_aborted(self) -> bool:
-        """Whether the servicer has called `abort`."""
-        return self._is_aborted
+    def is_given_up(self) -> bool:
+        """Whether nobody waits for this call any more."""
+        return self._is_cancelled or self._is_ended
 
     def on_frame(self, frame: Frame) -> None:
         """Take a frame of this call that is not its open.
@@ -218,7 +226,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         if receiver is None:
             return None
         while not len(receiver):
-            if self._is_half_closed or self._is_ended:
+            if self._is_half_closed or self.is_given_up:
                 return None
             await self._changed()
         message = receiver.read()
@@ -234,7 +242,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         sender = self.sender
         sender.write(message)
         while not sender.is_idle:
-            if self._is_ended:
+            if self.is_given_up:
                 return
             await self._changed()
 
@@ -242,7 +250,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         """End a unary call with what its handler returned."""
         if self._is_ended:
             return
-        if self._code != OK:
+        if self._code not in (None, OK, 0):
             self.end()
             return
         message = self.method.serialize(reply)
@@ -260,10 +268,11 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
             return
         frame = Frame(call_id=self.call_id)
         end = frame.end
+        end.SetInParent()
         size = 0
         if self._compression is not None and not self._are_headers_sent:
             self._send_headers(())
-        if self._code != OK:
+        if self._code is not None:
             end.status = self._code.value[0] if isinstance(self._code, grpc.StatusCode) else self._code
         if self._details:
             end.details = self._details
@@ -277,6 +286,13 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
             self._link.drop_chunks(self.call_id)
         self._link.send(frame, size)
         self._close()
+
+    def end_unexpected(self, error: BaseException) -> None:
+        """End the call because its handler raised; a status code that it had set stays. Idempotent."""
+        if self._code in (None, OK, 0):
+            self._code = grpc.StatusCode.UNKNOWN
+        self._details = f"Unexpected {type(error)}: {error}"
+        self.end()
 
     def fail(self, code: grpc.StatusCode, details: str) -> None:
         """End the call with a status of Portcall's own. Idempotent."""
@@ -337,6 +353,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         self._are_headers_sent = True
         frame = Frame(call_id=self.call_id)
         headers = frame.headers
+        headers.SetInParent()
         headers.metadata.extend(to_frame(metadata))
         if self._compression is not None:
             headers.compression = COMPRESSION_IN[self._compression]
@@ -351,10 +368,8 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     def _check_alive(self) -> None:
         if self._is_aborted:
             raise grpc.aio.UsageError("Abort already called!")
-        if self._is_ended:
-            raise asyncio.InvalidStateError("RPC already finished.")
-        if self._is_cancelled:
-            raise asyncio.CancelledError
+        if self._is_ended or self._is_cancelled:
+            raise grpc.aio.UsageError("RPC already finished.")
 
     def _close(self) -> None:
         self._is_ended = True
@@ -383,6 +398,23 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+
+
+def checked_metadata(metadata: Any) -> Metadata:
+    """Return metadata as a tuple of pairs.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    try:
+        entries = tuple((key, value) for key, value in metadata)
+    except ValueError:
+        entries = ((None, None),)
+    if isinstance(metadata, (str, dict)) or not all(
+        isinstance(key, str) and isinstance(value, (str, bytes)) for key, value in entries
+    ):
+        raise TypeError(f"metadata must be a sequence of pairs of a string and a string or bytes, not {metadata!r}")
+    return entries
 
 
 class RequestIterator:
@@ -425,7 +457,7 @@ class BlockingContext(grpc.ServicerContext):
 
     def is_active(self) -> bool:
         """Whether somebody still waits for this call."""
-        return not self._context.done()
+        return not self._context.is_given_up
 
     def cancel(self) -> bool:
         """Give the call up from this side."""
@@ -448,9 +480,9 @@ class BlockingContext(grpc.ServicerContext):
         """Send the initial metadata now."""
         self.call_in_loop(self._context.send_initial_metadata(initial_metadata))
 
-    def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+    def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()) -> NoReturn:
         """End the call with this status, by raising."""
-        self._context.abort_now(code, details, ())
+        self._context.abort_now(code, details, trailing_metadata)
 
     def abort_with_status(self, status: Any) -> NoReturn:
         """End the call with a `grpc.Status`, by raising."""
@@ -472,8 +504,8 @@ class BlockingContext(grpc.ServicerContext):
         """Set the status code that the call will end with."""
         self._context.set_code(code)
 
-    def code(self) -> grpc.StatusCode | int:
-        """Return the status code that was set."""
+    def code(self) -> grpc.StatusCode | int | None:
+        """Return the status code that was set, or None."""
         return self._context.code()
 
     def set_details(self, details: str) -> None:

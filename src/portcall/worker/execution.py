@@ -163,7 +163,7 @@ class Execution:
             while backlog:
                 call = backlog.popleft()
                 method = self._methods.get(call.opening.method)
-                if method is not None and method.is_simple and call.opening.half_close and not call.done():
+                if method is not None and method.is_simple and call.opening.half_close and not call.is_given_up:
                     await self._serve_simple(call, method, runner)
                 else:
                     await self._serve(call, method, runner)
@@ -193,7 +193,7 @@ class Execution:
         """Serve a call of any kind."""
         call.on_cancel = runner.cancel
         try:
-            if call.cancelled():
+            if call.is_given_up:
                 raise asyncio.CancelledError
             if method is None:
                 method = await self._methods.find(CallDetails(call.opening.method, call.invocation_metadata()))
@@ -221,16 +221,16 @@ class Execution:
         elif isinstance(error, asyncio.CancelledError):
             self._end_cancelled(call, runner)
         elif isinstance(error, Exception):
-            if not call.cancelled():
+            if not call.is_given_up:
                 logger.error("Unexpected [%s] raised by servicer method [%s]", type(error).__name__, call.opening.method,
                              exc_info=error)  # fmt: skip
-            call.fail(grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}: {error}")
+            call.end_unexpected(error)
         else:
-            call.fail(grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}")
+            call.end_unexpected(error)
             raise error
 
     def _end_cancelled(self, call: CallContext, runner: asyncio.Task[None]) -> None:
-        is_asked = call.cancelled() or call.done()
+        is_asked = call.is_given_up
         if call.is_overdue:
             call.fail(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
         else:

@@ -59,6 +59,9 @@ class Methods:
     """All methods of a worker, and the interceptors before them."""
 
     def __init__(self, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> None:
+        invalid = [one for one in interceptors if not isinstance(one, grpc.aio.ServerInterceptor)]
+        if invalid:
+            raise ValueError(f"Interceptor must be ServerInterceptor, the following are invalid: {invalid}")
         self._interceptors = tuple(interceptors)
         self._handlers: dict[str, RpcHandler] = {}
         self._methods: dict[str, Method] = {}
