@@ -28,6 +28,7 @@ TREES = (
     ProtoTree(folder="src/portcall/protos", has_services=False),
     ProtoTree(folder="examples/textmine", has_services=True),
     ProtoTree(folder="tests/protos", has_services=True),
+    ProtoTree(folder="bench", has_services=False),
 )
 
 
@@ -47,6 +48,7 @@ def generate(tree: ProtoTree, out: Path) -> list[Path]:
 
 
 def main() -> int:
+    """Compile or check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a generated file is stale")
     is_check = parser.parse_args().check

@@ -35,7 +35,7 @@ class Channel(aio_channel.Channel):
         compression: grpc.Compression | None = None,
     ) -> None:
         self._session = ClientSession(hub_target(hub))
-        super().__init__(self._session.target, (), None, compression, interceptors)
+        super().__init__(self._session.target, (), None, compression, interceptors)  # type: ignore[arg-type]
         # The channel of the base class is made without touching the network; ours takes its place.
         self._channel.close()
         self._channel = LinkTransport(self._session)
@@ -52,6 +52,7 @@ class Channel(aio_channel.Channel):
                     _registered_method: bool | None = False) -> "UnaryUnary":  # fmt: skip
         """Return the multi-callable of a unary method."""
         return UnaryUnary(
+            self._session,
             self._channel,
             method.encode(),
             request_serializer,
@@ -78,6 +79,10 @@ class Channel(aio_channel.Channel):
 class UnaryUnary(aio_channel.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
     """A unary method: call it, or map it over many requests."""
 
+    def __init__(self, session: ClientSession, *args: Any) -> None:
+        super().__init__(*args)
+        self._session = session
+
     def map(
         self,
         requests: Iterable[Any] | AsyncIterable[Any],
@@ -103,12 +108,14 @@ class UnaryUnary(aio_channel.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
         Returns:
             An async iterator; closing it cancels the calls under way.
         """
-        options = CallOptions(timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready)
+        options = CallOptions(
+            timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready
+        )
         bound = LIMIT_DEFAULT if limit is None else limit
         if self._interceptors or credentials is not None:
             return map_by_calls(self, requests, options, bound, ordered=ordered, return_exceptions=return_exceptions)
         return map_by_frames(
-            self._python_channel._session,
+            self._session,
             self._method.decode(),
             self._request_serializer,
             self._response_deserializer,
@@ -135,7 +142,9 @@ class StreamUnary(aio_channel.StreamUnaryMultiCallable):  # type: ignore[type-ar
         credentials: grpc.CallCredentials | None = None,
         wait_for_ready: bool | None = None,
     ) -> MapResults[Any]:
-        """Call the method once for each stream of requests, many at once, and yield the replies; see `UnaryUnary.map`."""
-        options = CallOptions(timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready)
+        """Call the method once for each stream of requests, many at once; see `UnaryUnary.map`."""
+        options = CallOptions(
+            timeout=timeout, metadata=metadata, credentials=credentials, wait_for_ready=wait_for_ready
+        )
         bound = LIMIT_DEFAULT if limit is None else limit
         return map_by_calls(self, requests, options, bound, ordered=ordered, return_exceptions=return_exceptions)

@@ -23,6 +23,12 @@ from portcall.wire.status import status_code
 
 LIMIT_DEFAULT = 1_000
 
+STRIDE = 4
+"""New requests are taken when there is room for a fourth of the window, because a batch costs more than its frames."""
+
+STRIDE_S = 0.001
+"""... or after this long, so that slow calls do not wait for others to end."""
+
 Reply = TypeVar("Reply")
 MapResults = AsyncGenerator[Reply, None]
 Requests = Iterable[Any] | AsyncIterable[Any]
@@ -124,6 +130,8 @@ class _Feed:
         self._iterator = iter(requests) if isinstance(requests, Iterable) else None
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._stride = max(1, limit // STRIDE)
         self._yielded = 0
         self.taken = 0
         self.is_exhausted = False
@@ -135,22 +143,42 @@ class _Feed:
     def fill(self, yielded: int) -> None:
         """Take as many requests as there is room for now that so many results are out."""
         self._yielded = yielded
-        if self._iterator is None:
-            room, self._room = self._room, None
-            if room is not None and not room.done():
-                room.set_result(None)
+        if self.is_exhausted:
             return
-        while not self.is_exhausted and self.taken - yielded < self._limit:
+        room = self._limit - self.taken + yielded
+        if room >= self._stride or self.taken == yielded:
+            self._fill_now()
+        elif room and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(STRIDE_S, self._fill_late)
+
+    def _fill_late(self) -> None:
+        self._timer = None
+        try:
+            self._fill_now()
+        except Exception as error:  # noqa: BLE001  # the requests' own error goes to the one who iterates
+            self._window.failure = error
+            self._window.wake()
+
+    def _fill_now(self) -> None:
+        if self._iterator is None:
+            waiter, self._room = self._room, None
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+            return
+        while not self.is_exhausted and self.taken - self._yielded < self._limit:
             try:
                 request = next(self._iterator)
             except StopIteration:
                 self.is_exhausted = True
+                self._window.wake()
                 return
             self._engine.start(self.taken, request)
             self.taken += 1
 
     async def close(self) -> None:
         """Take no more."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -163,7 +191,7 @@ class _Feed:
                     await self._room
                 self._engine.start(self.taken, request)
                 self.taken += 1
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the requests' own error goes to the one who iterates
             self._window.failure = error
         self.is_exhausted = True
         self._window.wake()
@@ -174,14 +202,19 @@ def _check_limit(limit: int) -> None:
         raise ConfigurationError(f"limit is {limit}; at least one call must be allowed")
 
 
-# --- the frames way ----------------------------------------------------------------------------------------------------
+# --- the frames way --------------------------------------------------------------------------------------------------
 
 
 class _FrameEngine:
     """One frame out and one frame in for each call."""
 
     def __init__(
-        self, session: ClientSession, method: str, serialize: Callable[[Any], bytes], options: CallOptions, window: Window
+        self,
+        session: ClientSession,
+        method: str,
+        serialize: Callable[[Any], bytes],
+        options: CallOptions,
+        window: Window,
     ) -> None:
         self._session = session
         self._serialize = serialize
@@ -297,7 +330,7 @@ def _rpc_error(end: End) -> grpc.aio.AioRpcError:
     )
 
 
-# --- the calls way -----------------------------------------------------------------------------------------------------
+# --- the calls way ---------------------------------------------------------------------------------------------------
 
 
 class _CallEngine:
@@ -330,7 +363,7 @@ class _CallEngine:
                 credentials=options.credentials,
                 wait_for_ready=options.wait_for_ready,
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # it is raised, or yielded, where the result is due
             self._window.put(index, (None, error))
         else:
             self._window.put(index, (reply, None))

@@ -10,6 +10,7 @@ asks of them.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -20,6 +21,7 @@ from portcall.client.session import ClientSession
 from portcall.protos.portcall.v1.link_pb2 import End, Frame
 from portcall.wire.caller import CallerEnd, open_frame
 from portcall.wire.metadata import MetadataTuple, from_frame, to_frame
+from portcall.wire.status import status_code
 
 CANCELLED: int = grpc.StatusCode.CANCELLED.value[0]
 DEADLINE_EXCEEDED: int = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
@@ -230,7 +232,9 @@ class LinkCall:
         limit = self._session.message_bytes_max
         if len(message) <= limit:
             return True
-        self._finish(End(status=RESOURCE_EXHAUSTED, details=f"Sent message larger than max ({len(message)} vs. {limit})"))
+        self._finish(
+            End(status=RESOURCE_EXHAUSTED, details=f"Sent message larger than max ({len(message)} vs. {limit})")
+        )
         return False
 
     def _expire(self) -> None:
@@ -279,9 +283,14 @@ class _SessionSink:
         self._session.link.drop_chunks(call_id)
 
 
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def _aio_status(end: End) -> Any:
     debug = f"status {end.status} by way of a Portcall link" if end.status else ""
-    return cygrpc.AioRpcStatus(end.status if end.status <= 16 else 2, end.details, from_frame(end.trailers), debug)
+    return cygrpc.AioRpcStatus(status_code(end.status).value[0], end.details, from_frame(end.trailers), debug)
 
 
 class LinkTransport:
@@ -334,7 +343,7 @@ class LinkTransport:
             async with asyncio.timeout(delay):
                 while self._session.connectivity.value[0] == last_observed:
                     changed = asyncio.get_running_loop().create_future()
-                    self._session.on_next_change(lambda: None if changed.done() else changed.set_result(None))
+                    self._session.on_next_change(partial(_resolve, changed))
                     await changed
         except TimeoutError:
             return False

@@ -104,7 +104,7 @@ def parse_contract(message: link_pb2.Contract) -> Contract:
             raise ProtocolError(f"a contract names a service {service.name[:80]!r}, which cannot be one")
         for method in service.methods:
             if not _METHOD_NAME.fullmatch(method.name):
-                raise ProtocolError(f"a contract names a method {method.name[:80]!r} of {service.name}: it cannot be one")
+                raise ProtocolError(f"a contract names a method {method.name[:80]!r}, which cannot be one")
             kinds[f"/{service.name}/{method.name}"] = MethodKind(
                 client_streaming=method.client_streaming, server_streaming=method.server_streaming
             )

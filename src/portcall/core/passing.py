@@ -20,7 +20,7 @@ FRAME_COST_BYTES_MIN = 64
 def message_up(call: Call, frame: Frame) -> int:
     """Count a message of the client; return its size. The caller sends it on or keeps it."""
     size = len(frame.message.data)
-    call.up_credit -= size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN
+    call.up_credit -= max(FRAME_COST_BYTES_MIN, size)
     if call.up_credit < 0 or size > FRAME_MESSAGE_BYTES_MAX:
         raise ProtocolError(f"call {call.client_id}: {size} bytes sent without credit for them")
     if call.is_half_closed:
@@ -38,7 +38,7 @@ def credit_up(call: Call, frame: Frame) -> None:
 def message_down(call: Call, frame: Frame) -> None:
     """Pass a message of the worker on."""
     size = len(frame.message.data)
-    call.down_credit -= size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN
+    call.down_credit -= max(FRAME_COST_BYTES_MIN, size)
     if call.state is not CallState.RUNNING:
         return
     if call.down_credit < 0 or size > FRAME_MESSAGE_BYTES_MAX:

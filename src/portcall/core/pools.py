@@ -92,8 +92,7 @@ class Pool:
         if bucket is None:
             bucket = self._buckets[free] = OrderedDict()
         bucket[worker] = None
-        if free > self._most:
-            self._most = free
+        self._most = max(self._most, free)
 
     def _leave(self, worker: WorkerPort) -> None:
         if worker.free > 0:

@@ -341,8 +341,7 @@ class Switchboard:
         call = route.line.take()
         self.calls_waiting -= 1
         self.bytes_waiting -= call.bytes_held
-        if call.tag > self._virtual.now:
-            self._virtual.now = call.tag
+        self._virtual.now = max(self._virtual.now, call.tag)
         if call.deadline is not None:
             assert call.open is not None
             call.open.open.timeout_us = max(1, int((call.deadline - now) * 1e6))

@@ -7,6 +7,8 @@ from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
 from portcall.wire.limits import MESSAGE_BYTES_MAX, Liveness
 
+PORT_MAX = 65_535
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubConfig:
@@ -51,13 +53,13 @@ def check_listen_address(address: str, *, is_insecure: bool) -> None:
     if address.startswith("unix:"):
         return
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65_535:
+    if not colon or not port.isdecimal() or int(port) > PORT_MAX:
         raise ConfigurationError(
             f"cannot listen on {address!r}: it should be HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"
         )
     if not is_insecure and not is_loopback(host):
         raise ConfigurationError(
-            f"will not listen on {address!r}: it can be reached from beyond this machine, and the link is not encrypted."
+            f"will not listen on {address!r}: it can be reached from beyond this machine, and links are not encrypted."
             f" Listen on 127.0.0.1:{port}, or add --insecure if something else guards that network"
         )
 

@@ -124,9 +124,13 @@ class Ingress(grpc.GenericRpcHandler):
 
             behavior = serve_stream
         if kind.client_streaming:
-            make = grpc.stream_stream_rpc_method_handler if kind.server_streaming else grpc.stream_unary_rpc_method_handler
+            make = (
+                grpc.stream_stream_rpc_method_handler if kind.server_streaming else grpc.stream_unary_rpc_method_handler
+            )
         else:
-            make = grpc.unary_stream_rpc_method_handler if kind.server_streaming else grpc.unary_unary_rpc_method_handler
+            make = (
+                grpc.unary_stream_rpc_method_handler if kind.server_streaming else grpc.unary_unary_rpc_method_handler
+            )
         return make(behavior)
 
     async def _serve(self, method: str, kind: MethodKind, request: bytes | None, context: Context) -> bytes:

@@ -65,7 +65,9 @@ class Reflection:
             response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
         )
         return tuple(
-            grpc.method_handlers_generic_handler(f"grpc.reflection.{version}.ServerReflection", {"ServerReflectionInfo": method})
+            grpc.method_handlers_generic_handler(
+                f"grpc.reflection.{version}.ServerReflection", {"ServerReflectionInfo": method}
+            )
             for version in ("v1", "v1alpha")
         )
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import grpc
 
-from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame, Headers, Metadatum, Open
+from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame, Headers, Metadatum
 from portcall.wire.messages import MessageReceiver, MessageSender, MessageTooLargeError
 
 RESOURCE_EXHAUSTED: int = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]

@@ -155,7 +155,7 @@ class Dialer:
             PeerLeftError: the hub ended the session or refused the hello.
         """
         async with grpc.aio.insecure_channel(self._config.target, options=STREAM_OPTIONS) as channel:
-            stream: "grpc.aio.StreamStreamCall[bytes, bytes]" = channel.stream_stream(self._config.path)()
+            stream: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(self._config.path)()
             try:
                 async with asyncio.timeout(self._config.handshake_s):
                     welcome = await self._shake_hands(stream)

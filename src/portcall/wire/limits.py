@@ -51,4 +51,4 @@ class Liveness:
 
 def frame_cost(message_bytes: int) -> int:
     """Return the credit in bytes that a frame with this much of a message takes."""
-    return message_bytes if message_bytes > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN
+    return max(FRAME_COST_BYTES_MIN, message_bytes)

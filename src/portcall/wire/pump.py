@@ -10,7 +10,6 @@ from portcall.protos.portcall.v1.link_pb2 import Frame, Goodbye, Ping, Pong
 from portcall.wire.limits import Liveness
 from portcall.wire.link import Link
 
-
 STREAM_ERRORS = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
 """All that grpc.aio raises at a stream that has ended."""
 

@@ -5,6 +5,7 @@ import os
 from portcall.errors import ConfigurationError
 
 HUB_VARIABLE = "PORTCALL_HUB"
+PORT_MAX = 65_535
 HUB_DEFAULT = "127.0.0.1:7070"
 
 
@@ -21,6 +22,6 @@ def hub_target(hub: str | None) -> str:
     if hub.startswith(("unix:", "dns:", "ipv4:", "ipv6:")):
         return hub
     host, _, port = hub.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:
+    if not host or not port.isdecimal() or not 0 < int(port) <= PORT_MAX:
         raise ConfigurationError(f"{source} is {hub!r}; it should be HOST:PORT, as in {HUB_DEFAULT}, or unix:PATH")
     return hub

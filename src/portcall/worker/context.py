@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 
 from portcall.errors import ProtocolError
-from portcall.protos.portcall.v1.link_pb2 import End, Frame, Open
+from portcall.protos.portcall.v1.link_pb2 import Frame, Open
 from portcall.wire.limits import FRAME_MESSAGE_BYTES_MAX
 from portcall.wire.link import Link
 from portcall.wire.messages import MessageReceiver, MessageSender, MessageTooLargeError
@@ -52,7 +52,13 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     """Stops the work; set while there is some."""
 
     def __init__(
-        self, call_id: int, opening: Open, link: Link, calls: "dict[int, CallContext]", message_bytes_max: int, now: float
+        self,
+        call_id: int,
+        opening: Open,
+        link: Link,
+        calls: "dict[int, CallContext]",
+        message_bytes_max: int,
+        now: float,
     ) -> None:
         self.call_id = call_id
         self.opening = opening
@@ -83,9 +89,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
             raise grpc.aio.UsageError("Send initial metadata failed: already sent")
         self._send_headers(checked_metadata(initial_metadata))
 
-    async def abort(
-        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
-    ) -> NoReturn:  # type: ignore[override]
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()) -> NoReturn:  # type: ignore[override]
         """End the call with this status, by raising."""
         self.abort_now(code, details, trailing_metadata)
 
@@ -114,7 +118,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         """
         self._trailers = checked_metadata(trailing_metadata)
 
-    def trailing_metadata(self) -> Metadata:
+    def trailing_metadata(self) -> Metadata:  # type: ignore[override]
         """Return what was set to go with the status."""
         return self._trailers
 
@@ -128,7 +132,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         """Set the status code that the call will end with."""
         self._code = code
 
-    def code(self) -> grpc.StatusCode | int | None:
+    def code(self) -> grpc.StatusCode | int | None:  # type: ignore[override]
         """Return the status code that was set, or None."""
         return self._code
 
@@ -163,13 +167,13 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         """Return an empty mapping: clients have no certificates here."""
         return {}
 
-    def time_remaining(self) -> float | None:
+    def time_remaining(self) -> float | None:  # type: ignore[override]
         """Return the seconds until the deadline, not below 0, or None if there is none."""
         if self.deadline is None:
             return None
         return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
-    def add_done_callback(self, callback: Callable[["CallContext"], None]) -> None:  # type: ignore[override]
+    def add_done_callback(self, callback: Callable[["CallContext"], None]) -> None:
         """Call this with the context once the call is over, however it ended."""
         if self._is_ended:
             callback(self)
@@ -471,12 +475,12 @@ class BlockingContext(grpc.ServicerContext):
         self._loop.call_soon_threadsafe(self._context.add_done_callback, lambda _: callback())
         return True
 
-    def time_remaining(self) -> float | None:
+    def time_remaining(self) -> float | None:  # type: ignore[override]
         """Return the seconds until the deadline, or None if there is none."""
         deadline = self._context.deadline
         return None if deadline is None else max(0.0, deadline - self._loop.time())
 
-    def send_initial_metadata(self, initial_metadata: Metadata) -> None:  # type: ignore[override]
+    def send_initial_metadata(self, initial_metadata: Metadata) -> None:
         """Send the initial metadata now."""
         self.call_in_loop(self._context.send_initial_metadata(initial_metadata))
 
@@ -488,15 +492,15 @@ class BlockingContext(grpc.ServicerContext):
         """End the call with a `grpc.Status`, by raising."""
         self._context.abort_now(status.code, status.details, status.trailing_metadata)
 
-    def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:  # type: ignore[override]
+    def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
         """Set what goes with the status."""
         self._context.set_trailing_metadata(trailing_metadata)
 
-    def trailing_metadata(self) -> Metadata:
+    def trailing_metadata(self) -> Metadata:  # type: ignore[override]
         """Return what was set to go with the status."""
         return self._context.trailing_metadata()
 
-    def invocation_metadata(self) -> tuple[Metadatum, ...]:  # type: ignore[override]
+    def invocation_metadata(self) -> tuple[Metadatum, ...]:
         """Return the caller's metadata."""
         return self._context.invocation_metadata()
 
@@ -533,6 +537,6 @@ class BlockingContext(grpc.ServicerContext):
     def peer_identity_key(self) -> None:
         """Return None: clients have no certificates here."""
 
-    def auth_context(self) -> dict[str, Sequence[bytes]]:
+    def auth_context(self) -> dict[str, Sequence[bytes]]:  # type: ignore[override]
         """Return an empty mapping: clients have no certificates here."""
         return {}

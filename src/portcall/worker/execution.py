@@ -51,7 +51,7 @@ def _drive(
     while True:
         try:
             value = yield waited_for
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is the coroutine's to handle
             step: Callable[[], Any] = partial(run, coroutine.throw, error)
         else:
             step = partial(run, coroutine.send, value)
@@ -184,7 +184,7 @@ class Execution:
             coroutine = method.behavior(method.deserialize(call.opening.message), call)
             reply = await _drive(coroutine, contextvars.copy_context().run, partial(self._on_wait, call))
             await call.end_with_reply(reply)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the call has to end
             self._end_failed(call, error, runner)
         finally:
             call.on_cancel = None
@@ -194,7 +194,8 @@ class Execution:
         call.on_cancel = runner.cancel
         try:
             if call.is_given_up:
-                raise asyncio.CancelledError
+                self._end_cancelled(call, runner)
+                return
             if method is None:
                 method = await self._methods.find(CallDetails(call.opening.method, call.invocation_metadata()))
             if method is None:
@@ -203,7 +204,7 @@ class Execution:
             call.method = method
             body = self._body(call, method)
             await _drive(body, contextvars.copy_context().run, partial(self._on_wait, call))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the call has to end
             self._end_failed(call, error, runner)
         finally:
             call.on_cancel = None
@@ -222,8 +223,10 @@ class Execution:
             self._end_cancelled(call, runner)
         elif isinstance(error, Exception):
             if not call.is_given_up:
-                logger.error("Unexpected [%s] raised by servicer method [%s]", type(error).__name__, call.opening.method,
-                             exc_info=error)  # fmt: skip
+                name = type(error).__name__
+                logger.error(
+                    "Unexpected [%s] raised by servicer method [%s]", name, call.opening.method, exc_info=error
+                )
             call.end_unexpected(error)
         else:
             call.end_unexpected(error)

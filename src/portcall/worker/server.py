@@ -83,7 +83,9 @@ class Worker(grpc.aio.Server):
 
     def add_insecure_port(self, address: str) -> NoReturn:
         """A worker has no port."""
-        raise ConfigurationError(f"a worker does not listen, so it cannot serve {address}; it dials its hub. Remove this")
+        raise ConfigurationError(
+            f"a worker does not listen, so it cannot serve {address}; it dials its hub. Remove this"
+        )
 
     def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> NoReturn:
         """A worker has no port."""
@@ -129,7 +131,7 @@ class Worker(grpc.aio.Server):
             earlier.cancel()
         await asyncio.shield(self._stopping)
 
-    async def wait_for_termination(self, timeout: float | None = None) -> bool:
+    async def wait_for_termination(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # as grpcio has it
         """Wait until the worker has stopped; return whether the wait timed out."""
         if self._stopped is None:
             raise ConfigurationError("this worker has not started, so there is nothing to wait for")
@@ -174,7 +176,10 @@ class Worker(grpc.aio.Server):
 
     async def _stop(self, grace_s: float) -> None:
         execution, dialer, drained = self._execution, self._dialer, self._drained
-        assert execution is not None and dialer is not None and drained is not None and self._stopped is not None
+        assert execution is not None
+        assert dialer is not None
+        assert drained is not None
+        assert self._stopped is not None
         try:
             async with asyncio.timeout(grace_s):
                 if dialer.link.state is LinkState.OPEN:
@@ -204,9 +209,7 @@ class Worker(grpc.aio.Server):
 class _WorkerLink:
     """What happens on the worker's link, for its dialer."""
 
-    def __init__(
-        self, execution: Execution, attached: asyncio.Future[None], drained: asyncio.Future[None]
-    ) -> None:
+    def __init__(self, execution: Execution, attached: asyncio.Future[None], drained: asyncio.Future[None]) -> None:
         self._execution = execution
         self._attached = attached
         self._drained = drained

@@ -46,7 +46,7 @@ class DaemonThreads:
             except asyncio.CancelledError as error:
                 if not done.done():
                     cancelled = error
-            except BaseException:
+            except BaseException:  # noqa: BLE001  # raised below, from the future
                 break
         if cancelled is not None and done.exception() is None:
             raise cancelled
@@ -63,7 +63,7 @@ class DaemonThreads:
             function, loop, done = job
             try:
                 result = function()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # raised where the result is awaited
                 settle: Callable[[], None] = _Raise(done, error)
             else:
                 settle = _Return(done, result)

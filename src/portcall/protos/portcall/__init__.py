@@ -1,0 +1,1 @@
+"""Where the compiler puts the code of `portcall/*.proto`."""
