@@ -26,6 +26,7 @@ class ProtoTree:
 
 TREES = (
     ProtoTree(folder="src/portcall/protos", has_services=False),
+    ProtoTree(folder="examples/greeter", has_services=True),
     ProtoTree(folder="examples/textmine", has_services=True),
     ProtoTree(folder="tests/protos", has_services=True),
     ProtoTree(folder="bench", has_services=False),
