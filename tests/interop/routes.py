@@ -10,8 +10,10 @@ from contextlib import AsyncExitStack
 from typing import Any, cast
 
 import grpc
-import pytest
 from interop_pb2_grpc import InteropServicer
+
+import portcall
+from portcall.hub import Hub, HubConfig
 
 from .service import InteropStub, Register, interop_stub, registers
 
@@ -116,11 +118,7 @@ class DirectRoute(Route):
 class NativeRoute(Route):
     """grpcio's client to a hub, as if the hub implemented the service."""
 
-    # Portcall is imported where a route needs it, so that `-k direct` proves the suite without it.
     async def _prepare_server(self, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Any:
-        import portcall
-        from portcall.hub import Hub, HubConfig
-
         config = HubConfig(listen="127.0.0.1:0", message_bytes_max=self._message_bytes_max)
         hub = await self._exits.enter_async_context(Hub(config))
         self._address = hub.address
@@ -141,14 +139,8 @@ class ChannelRoute(NativeRoute):
     def _make_channel(
         self, interceptors: Sequence[grpc.aio.ClientInterceptor], compression: grpc.Compression | None
     ) -> grpc.aio.Channel:
-        import portcall
-
         channel: Any = portcall.Channel(self._address, interceptors=interceptors, compression=compression)
         return cast("grpc.aio.Channel", channel)
-
-    def _make_blocking_channel(self) -> grpc.Channel:
-        sync = pytest.importorskip("portcall.sync", reason="Portcall has no blocking channel yet")
-        return cast("grpc.Channel", sync.Channel(self._address))
 
 
 ROUTES: dict[str, type[Route]] = {"direct": DirectRoute, "native": NativeRoute, "channel": ChannelRoute}

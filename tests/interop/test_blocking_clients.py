@@ -17,6 +17,8 @@ from .servicers import ECHO_INITIAL, ECHO_TRAILING, CoroutineServicer, EndlessHa
 
 T = TypeVar("T")
 
+pytestmark = pytest.mark.parametrize("route", ["direct", "native"], indirect=True)
+
 METADATA = ((ECHO_INITIAL, "initial value"), (ECHO_TRAILING, b"\xab\xab\xab"))
 UNARY = UnaryRequest(body=body(1000), reply_bytes=2000)
 STREAM = StreamRequest(body=body(1000), reply_bytes=STREAM_REPLY_BYTES)

@@ -141,7 +141,7 @@ async def test_initial_metadata_is_sent_once(route: Route) -> None:
         for attempt in ("first", "second"):
             try:
                 await context.send_initial_metadata((("x-attempt", attempt),))
-            except Exception as error:
+            except grpc.aio.BaseError as error:
                 errors.append(error)
 
     stub = await route.open(scripted(StreamingOutputCall=send_twice))

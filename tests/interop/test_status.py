@@ -150,7 +150,7 @@ async def test_abort_that_the_handler_suppresses_still_counts(route: Route) -> N
         for attempt in ("first", "second"):
             try:
                 await context.abort(grpc.StatusCode.ABORTED, attempt)
-            except Exception as error:
+            except grpc.aio.BaseError as error:
                 errors.append(error)
         return UnaryReply()
 

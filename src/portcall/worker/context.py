@@ -266,6 +266,21 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
             await self.write_bytes(message)
             self.end()
 
+    def end_at_once(self, reply: Any) -> bool:
+        """End a unary call with a reply that goes inline and a status of plain OK; False if it is not so simple."""
+        if self._is_ended or self._code is not None or self._details or self._trailers or self._compression is not None:
+            return False
+        message = self.method.serialize(reply)
+        size = len(message)
+        if size > FRAME_MESSAGE_BYTES_MAX or size > self._message_bytes_max:
+            return False
+        frame = Frame()
+        frame.call_id = self.call_id
+        frame.end.message = message
+        self._link.send(frame, size)
+        self._close()
+        return True
+
     def end(self, message: bytes | None = None) -> None:
         """Send the end of the call. Idempotent."""
         if self._is_ended:
@@ -380,13 +395,17 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         self._calls.pop(self.call_id, None)
         if self._timer is not None:
             self._timer.cancel()
-        callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks or ():
+        if self._callbacks is not None:
+            self._run_callbacks(self._callbacks)
+        self._wake()
+
+    def _run_callbacks(self, callbacks: list[Callable[["CallContext"], None]]) -> None:
+        self._callbacks = None
+        for callback in callbacks:
             try:
                 callback(self)
             except Exception:
                 logger.exception("A done callback of %s failed", self.opening.method)
-        self._wake()
 
     async def _changed(self) -> None:
         waiter = asyncio.get_running_loop().create_future()

@@ -12,7 +12,7 @@ import contextvars
 import logging
 import types
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,18 +36,12 @@ STUBBORN_S = 10.0
 
 
 @types.coroutine
-def _drive(
-    coroutine: Coroutine[Any, Any, Any], run: Callable[..., Any], on_wait: Callable[[], None]
-) -> Generator[Any, Any, Any]:
-    """Run a coroutine in a context of its own, inside the task that awaits this; tell when it first waits.
+def _drive(coroutine: Coroutine[Any, Any, Any], run: Callable[..., Any], waited_for: Any) -> Generator[Any, Any, Any]:
+    """Run a coroutine to its end in a context of its own, inside the task that awaits this.
 
-    This is what a task does, without the task: `run` is a `contextvars.Context.run`.
+    This is what a task does, without the task: `run` is a `contextvars.Context.run`, and `waited_for` what the
+    coroutine's first step has yielded.
     """
-    try:
-        waited_for = run(coroutine.send, None)
-    except StopIteration as stop:
-        return stop.value
-    on_wait()
     while True:
         try:
             value = yield waited_for
@@ -163,10 +157,15 @@ class Execution:
             while backlog:
                 call = backlog.popleft()
                 method = self._methods.get(call.opening.method)
-                if method is not None and method.is_simple and call.opening.half_close and not call.is_given_up:
-                    await self._serve_simple(call, method, runner)
-                else:
-                    await self._serve(call, method, runner)
+                call.on_cancel = runner.cancel
+                try:
+                    if method is None or not method.is_simple or not call.opening.half_close:
+                        await self._serve(call, method)
+                    elif (rest := self._begin_simple(call, method)) is not None:
+                        await call.end_with_reply(await rest)
+                except BaseException as error:  # noqa: BLE001  # whatever it is, the call has to end
+                    self._end_failed(call, error, runner)
+                call.on_cancel = None
                 if self._quiet is not None and not self._calls:
                     self._note_quiet()
                 if backlog and loop.time() > turn_at:
@@ -176,38 +175,38 @@ class Execution:
             self._idle.append(idle)
             await idle
 
-    async def _serve_simple(self, call: CallContext, method: Method, runner: asyncio.Task[None]) -> None:
-        """Serve a unary call whose request is at hand: the case that has to be fast."""
-        call.method = method
-        call.on_cancel = runner.cancel
-        try:
-            coroutine = method.behavior(method.deserialize(call.opening.message), call)
-            reply = await _drive(coroutine, contextvars.copy_context().run, partial(self._on_wait, call))
-            await call.end_with_reply(reply)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the call has to end
-            self._end_failed(call, error, runner)
-        finally:
-            call.on_cancel = None
+    def _begin_simple(self, call: CallContext, method: Method) -> Awaitable[Any] | None:
+        """Begin a unary call whose request is at hand: the case that has to be fast.
 
-    async def _serve(self, call: CallContext, method: Method | None, runner: asyncio.Task[None]) -> None:
-        """Serve a call of any kind."""
-        call.on_cancel = runner.cancel
+        Returns:
+            None if the handler never waited, and the call is over; else what its reply comes from.
+        """
+        if call.is_given_up:
+            raise asyncio.CancelledError
+        call.method = method
+        run = contextvars.copy_context().run
+        coroutine = method.behavior(method.deserialize(call.opening.message), call)
         try:
-            if call.is_given_up:
-                self._end_cancelled(call, runner)
-                return
-            if method is None:
-                method = await self._methods.find(CallDetails(call.opening.method, call.invocation_metadata()))
-            if method is None:
-                call.fail(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-                return
-            call.method = method
-            body = self._body(call, method)
-            await _drive(body, contextvars.copy_context().run, partial(self._on_wait, call))
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the call has to end
-            self._end_failed(call, error, runner)
-        finally:
-            call.on_cancel = None
+            waited_for = run(coroutine.send, None)
+        except StopIteration as stop:
+            if call.end_at_once(stop.value):
+                return None
+            return _value(stop.value)
+        self._on_wait(call)
+        return _drive(coroutine, run, waited_for)
+
+    async def _serve(self, call: CallContext, method: Method | None) -> None:
+        """Serve a call of any kind, its interceptors included, in a context of its own."""
+        if call.is_given_up:
+            raise asyncio.CancelledError
+        run = contextvars.copy_context().run
+        body = self._body(call, method)
+        try:
+            waited_for = run(body.send, None)
+        except StopIteration:
+            return
+        self._on_wait(call)
+        await _drive(body, run, waited_for)
 
     def _on_wait(self, call: CallContext) -> None:
         """A handler waits for the first time: watch its deadline, and let another runner take the backlog."""
@@ -243,8 +242,14 @@ class Execution:
         while runner.cancelling():
             runner.uncancel()
 
-    async def _body(self, call: CallContext, method: Method) -> None:
-        """Run a handler of any kind to the end of its call."""
+    async def _body(self, call: CallContext, method: Method | None) -> None:
+        """Find the handler, if that is not done, and run it to the end of its call."""
+        if method is None:
+            method = await self._methods.find(CallDetails(call.opening.method, call.invocation_metadata()))
+        if method is None:
+            call.fail(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+            return
+        call.method = method
         if method.kind.client_streaming:
             if call.opening.half_close:
                 call.begin_reading()
@@ -290,6 +295,10 @@ class Execution:
         if self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
         self._quiet = None
+
+
+async def _value(value: Any) -> Any:
+    return value
 
 
 async def _write_all(call: CallContext, replies: AsyncIterator[Any]) -> None:
