@@ -3,9 +3,24 @@
 `Worker` is a drop-in `grpc.aio.Server`, `Channel` a drop-in `grpc.aio.Channel`; between them stands a hub.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from portcall._version import __version__
-from portcall.client import Channel
 from portcall.errors import ConfigurationError, PortcallError, ProtocolError
-from portcall.worker import Worker
+
+if TYPE_CHECKING:
+    from portcall.client import Channel
+    from portcall.worker import Worker
+else:
+    _MODULES = {"Channel": "portcall.client", "Worker": "portcall.worker"}
+
+    def __getattr__(name: str) -> object:
+        """Import what needs gRPC only when asked for: the command line sets gRPC up before, and starts faster."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+        return value
+
 
 __all__ = ["Channel", "ConfigurationError", "PortcallError", "ProtocolError", "Worker", "__version__"]

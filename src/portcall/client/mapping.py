@@ -15,9 +15,9 @@ import grpc
 
 from portcall.client.session import ClientSession
 from portcall.errors import ConfigurationError
+from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX
 from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
 from portcall.wire.caller import CallerEnd, open_frame
-from portcall.wire.limits import FRAME_MESSAGE_BYTES_MAX
 from portcall.wire.metadata import from_frame, to_frame
 from portcall.wire.status import status_code
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
+from portcall.protos.link_rules import CREDIT_BYTES_INITIAL
 from portcall.protos.portcall.v1.link_pb2 import Frame
 
 if TYPE_CHECKING:
@@ -86,46 +87,32 @@ class ClientPort(Port):
 
 
 class Call:
-    """One call, from its open to its end. `client` and `worker` know it by ids of their own."""
+    """One call, from its open to its end. `client` and `worker` know it by ids of their own.
 
-    __slots__ = (
-        "bytes_held",
-        "client",
-        "client_id",
-        "deadline",
-        "down_credit",
-        "gives_up_at",
-        "has_headers",
-        "held",
-        "is_half_closed",
-        "is_patient",
-        "method",
-        "open",
-        "state",
-        "tag",
-        "up_credit",
-        "worker",
-        "worker_id",
-    )
+    What most calls leave as it is stays an attribute of the class until it is set: making a call is hot.
+    """
+
+    state = CallState.WAITING
+    deadline: float | None = None
+    gives_up_at = 0.0
+    """When to stop hoping for a worker, where there is none."""
+    is_patient = False
+    is_half_closed = False
+    has_headers = False
+    worker: WorkerPort | None = None
+    worker_id = 0
+    held: list[Frame] | None = None
+    """Frames that came before there was a worker to send them to."""
+    bytes_held = 0
+    tag = 0
 
     def __init__(self, client: ClientPort, client_id: int, method: str, opening: Frame) -> None:
         self.client = client
         self.client_id = client_id
         self.method = method
-        self.state = CallState.WAITING
-        self.deadline: float | None = None
-        self.gives_up_at = 0.0
-        self.is_patient = False
-        self.has_headers = False
-        self.is_half_closed = False
-        self.worker: WorkerPort | None = None
-        self.worker_id = 0
-        self.up_credit = 0
-        self.down_credit = 0
         self.open: Frame | None = opening
-        self.held: list[Frame] | None = None
-        self.bytes_held = 0
-        self.tag = 0
+        self.up_credit = CREDIT_BYTES_INITIAL
+        self.down_credit = CREDIT_BYTES_INITIAL
 
     def move(self, event: CallEvent) -> None:
         """Change the state.

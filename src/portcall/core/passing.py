@@ -4,17 +4,12 @@ Plain functions, one per kind of frame; this is the hottest code of the hub. Wha
 `ProtocolError`.
 """
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import MutableSequence
 
 from portcall.core.calls import Call, CallState, Port
 from portcall.errors import ProtocolError
+from portcall.protos.link_rules import CREDIT_BYTES_MAX, FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import Frame, Metadatum
-
-# Fixed by the protocol; link.proto has the rules.
-FRAME_MESSAGE_BYTES_MAX = 65_536
-CREDIT_BYTES_INITIAL = 65_536
-CREDIT_BYTES_MAX = 1 << 31
-FRAME_COST_BYTES_MIN = 64
 
 
 def message_up(call: Call, frame: Frame) -> int:
@@ -66,11 +61,6 @@ def headers_down(call: Call, frame: Frame, metadata_bytes_max: int) -> None:
         size = trim_metadata(frame.headers.metadata, metadata_bytes_max)
         frame.call_id = call.client_id
         call.client.send(frame, size)
-
-
-def metadata_bytes(entries: Sequence[Metadatum]) -> int:
-    """Return the size of metadata as HTTP/2 counts it (RFC 9113, 6.5.2: 32 bytes for each entry)."""
-    return sum(len(entry.key) + len(entry.value) + 32 for entry in entries)
 
 
 def trim_metadata(entries: MutableSequence[Metadatum], bytes_max: int) -> int:

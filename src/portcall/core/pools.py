@@ -67,33 +67,30 @@ class Pool:
     def add(self, worker: WorkerPort) -> None:
         """Let calls go to this worker."""
         self.workers.add(worker)
-        self._enter(worker)
+        if worker.free > 0:
+            self._enter(worker, worker.free)
 
     def remove(self, worker: WorkerPort) -> None:
         """Let no calls go to this worker. Idempotent."""
         if worker in self.workers:
             self.workers.remove(worker)
-            self._leave(worker)
+            if worker.free > 0:
+                del self._buckets[worker.free][worker]
 
     def change_free(self, worker: WorkerPort, change: int) -> None:
         """Note that slots of this worker were taken or freed."""
-        if worker not in self.workers:
-            worker.free += change
-            return
-        self._leave(worker)
-        worker.free += change
-        self._enter(worker)
-
-    def _enter(self, worker: WorkerPort) -> None:
         free = worker.free
-        if free <= 0:
+        worker.free = now_free = free + change
+        if worker not in self.workers:
             return
+        if free > 0:
+            del self._buckets[free][worker]
+        if now_free > 0:
+            self._enter(worker, now_free)
+
+    def _enter(self, worker: WorkerPort, free: int) -> None:
         bucket = self._buckets.get(free)
         if bucket is None:
             bucket = self._buckets[free] = OrderedDict()
         bucket[worker] = None
         self._most = max(self._most, free)
-
-    def _leave(self, worker: WorkerPort) -> None:
-        if worker.free > 0:
-            del self._buckets[worker.free][worker]

@@ -18,16 +18,12 @@ from portcall.core.calls import Call, CallEvent, CallState, ClientPort, WorkerPo
 from portcall.core.deadlines import Deadlines
 from portcall.core.limits import CallLimits
 from portcall.core.passing import (
-    CREDIT_BYTES_INITIAL,
-    FRAME_COST_BYTES_MIN,
-    FRAME_MESSAGE_BYTES_MAX,
     check_late,
     credit_down,
     credit_up,
     headers_down,
     message_down,
     message_up,
-    metadata_bytes,
     trim_metadata,
 )
 from portcall.core.pools import Pool, Route
@@ -43,6 +39,7 @@ from portcall.core.refusals import (
 )
 from portcall.core.waiting import VirtualClock
 from portcall.errors import ProtocolError
+from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
 
 DEADLINE_S_MAX = 10 * 365 * 86_400.0
@@ -204,12 +201,14 @@ class Switchboard:
         opening = frame.open
         size = len(opening.message)
         call = Call(client, client_id, opening.method, frame)
-        call.down_credit = CREDIT_BYTES_INITIAL
-        call.up_credit = CREDIT_BYTES_INITIAL - max(size, FRAME_COST_BYTES_MIN) if size else CREDIT_BYTES_INITIAL
-        if call.up_credit < 0:
-            raise ProtocolError(f"call {client_id} opened with {size} bytes inline; {FRAME_MESSAGE_BYTES_MAX} may be")
-        call.is_half_closed = opening.half_close
-        call.is_patient = opening.wait_for_ready
+        if size:
+            call.up_credit -= size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN  # noqa: FURB136
+            if size > FRAME_MESSAGE_BYTES_MAX:
+                raise ProtocolError(f"call {client_id} opened with {size} bytes inline, over {FRAME_MESSAGE_BYTES_MAX}")
+        if opening.half_close:
+            call.is_half_closed = True
+        if opening.wait_for_ready:
+            call.is_patient = True
         opening.peer = client.name
         client.calls[client_id] = call
         if opening.metadata:

@@ -18,8 +18,8 @@ from portcall.errors import ProtocolError
 from portcall.hub.board import Board
 from portcall.hub.config import HubConfig
 from portcall.hub.fleet import Fleet
+from portcall.protos.link_rules import PROTOCOL_VERSION
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome
-from portcall.wire.limits import PROTOCOL_VERSION
 from portcall.wire.link import Link, LinkState, goodbye_batch
 from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, Pump, StreamLostError
 

@@ -6,6 +6,7 @@ at once ("full jitter": Brooker, "Exponential Backoff And Jitter", 2015).
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Sequence
@@ -18,8 +19,9 @@ from google.protobuf.message import DecodeError
 
 from portcall._version import __version__
 from portcall.errors import ProtocolError
+from portcall.protos.link_rules import PROTOCOL_VERSION
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome, WorkerHello
-from portcall.wire.limits import PROTOCOL_VERSION, STREAM_BYTES_MAX, Liveness
+from portcall.wire.limits import STREAM_BYTES_MAX, Liveness
 from portcall.wire.link import Link, LinkState, goodbye_batch
 from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, Pump, StreamLostError, describe
 
@@ -86,7 +88,6 @@ class DialerConfig:
     path: str
     worker: WorkerHello | None = None
     backoff: Backoff = field(default_factory=Backoff)
-    liveness: Liveness = field(default_factory=Liveness)
     handshake_s: float = 10.0
     goodbye_s: float = 5.0
 
@@ -163,11 +164,14 @@ class Dialer:
                 raise StreamLostError(f"no answer to the hello within {self._config.handshake_s:g} s") from None
             except STREAM_ERRORS as error:
                 raise StreamLostError(describe(error)) from None
+            if welcome.resumed and not self._session:
+                await _say(stream, goodbye_batch(Goodbye.REASON_DONE, "the session is over on this side"))
+                raise StreamLostError("the grace period ran out while the session was being resumed")
             try:
                 self._take_welcome(welcome)
-                await Pump(self.link, stream, self._owner.on_frames, self._config.liveness).run()
+                await Pump(self.link, stream, self._owner.on_frames, _liveness(welcome)).run()
             except ProtocolError as error:
-                await stream.write(goodbye_batch(Goodbye.REASON_PROTOCOL_ERROR, str(error)))
+                await _say(stream, goodbye_batch(Goodbye.REASON_PROTOCOL_ERROR, str(error)))
                 self._lose_session(f"the hub broke the protocol: {error}")
                 raise StreamLostError(f"the hub broke the protocol: {error}") from error
 
@@ -223,3 +227,15 @@ class Dialer:
         self.link.close()
         self.link = Link()
         self._owner.on_session_lost(reason, unsent)
+
+
+async def _say(stream: "grpc.aio.StreamStreamCall[bytes, bytes]", batch: bytes) -> None:
+    """Send a batch by hand. A hub that is gone does not need it."""
+    with contextlib.suppress(*STREAM_ERRORS):
+        await stream.write(batch)
+
+
+def _liveness(welcome: Welcome) -> Liveness:
+    """Follow the hub, or else the default where a hub does not say how often it pings."""
+    interval_ms = welcome.ping_interval_ms
+    return Liveness(ping_interval_s=interval_ms / 1e3) if interval_ms else Liveness()

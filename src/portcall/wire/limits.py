@@ -1,21 +1,7 @@
-"""The numbers of the link. Those of the protocol itself are fixed by `link.proto`; the others each side may choose."""
+"""The numbers of the link that each side may choose for itself. Those of the protocol are in `protos.link_rules`."""
 
 from dataclasses import dataclass
 from typing import Final
-
-PROTOCOL_VERSION: Final = 1
-
-FRAME_MESSAGE_BYTES_MAX: Final = 65_536
-"""Most bytes of a message that one frame carries; larger messages are cut. Fixed by the protocol."""
-
-CREDIT_BYTES_INITIAL: Final = 65_536
-"""Credit that each direction of a call starts with. Fixed by the protocol."""
-
-FRAME_COST_BYTES_MIN: Final = 64
-"""What the smallest message takes from the credit, so that empty messages are not free. Fixed by the protocol."""
-
-CREDIT_BYTES_MAX: Final = 1 << 31
-"""Most credit that a call can hold; a grant past it is a protocol error (RFC 9113, 6.9.1 has the same bound)."""
 
 WINDOW_BYTES: Final = 262_144
 """Bytes of one direction of a call that a receiver is ready to hold unread."""
@@ -43,12 +29,10 @@ MESSAGE_BYTES_MAX: Final = 67_108_864
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Liveness:
-    """How often a link proves that it lives, and how long it may be deaf before it is given up, both in seconds."""
+    """How a link proves that it lives. The hub decides, and says so in its welcome; whoever dials follows."""
 
     ping_interval_s: float = 10.0
-    silence_max_s: float = 30.0
+    """After this long without a frame, a side asks for one."""
 
-
-def frame_cost(message_bytes: int) -> int:
-    """Return the credit in bytes that a frame with this much of a message takes."""
-    return max(FRAME_COST_BYTES_MIN, message_bytes)
+    pings_missed_max: int = 3
+    """After as many pings in a row without an answer, a link is taken for deaf."""

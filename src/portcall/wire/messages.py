@@ -8,15 +8,15 @@ from collections import deque
 from collections.abc import Callable
 
 from portcall.errors import ProtocolError
-from portcall.protos.portcall.v1.link_pb2 import Credit, Frame, HalfClose, Message
-from portcall.wire.limits import (
+from portcall.protos.link_rules import (
     CREDIT_BYTES_INITIAL,
     CREDIT_BYTES_MAX,
     FRAME_COST_BYTES_MIN,
     FRAME_MESSAGE_BYTES_MAX,
-    WINDOW_BYTES,
     frame_cost,
 )
+from portcall.protos.portcall.v1.link_pb2 import Credit, Frame, HalfClose, Message
+from portcall.wire.limits import WINDOW_BYTES
 
 GRANT_BELOW_BYTES = CREDIT_BYTES_INITIAL // 2
 """A receiver grants anew once the sender has less than this left, so that most calls need no grant at all."""

@@ -49,8 +49,3 @@ def from_frame(entries: Sequence[Metadatum]) -> MetadataTuple:
         and _KEY.fullmatch(entry.key)
         and (entry.key.endswith("-bin") or _TEXT.fullmatch(entry.value))
     )
-
-
-def metadata_bytes(entries: Sequence[Metadatum]) -> int:
-    """Return the size of metadata as HTTP/2 counts it (RFC 9113, 6.5.2: 32 bytes for each entry)."""
-    return sum(len(entry.key) + len(entry.value) + 32 for entry in entries)

@@ -1,11 +1,10 @@
 """Frames that wait to be sent on one link, in the order in which they shall go.
 
-Three orders meet here. Events of the link itself (pings, drains) go before anything else. Frames with little or no
-message follow in the order they came. Frames with `TURN_BYTES_MIN` or more of a message take turns, call by call, so
-that a large message never holds up a link; whatever follows such a frame in its own call waits behind it.
-
-A cancel or a credit is a small frame, so it overtakes the chunks of its own call. It cannot overtake the call's open:
-an open is either small itself or the first in its call's turn, and then the cancel waits behind it.
+Three orders meet here. Events of the link itself (pings, drains) go before anything else. Opens, and frames with little
+or no message, follow in the order they came: the ids of the opens on a link have to rise. Other frames with
+`TURN_BYTES_MIN` or more of a message take turns, call by call, so that a large message never holds up a link; whatever
+follows such a frame in its own call waits behind it. Cancels and credits do not wait: they overtake the messages of
+their own call, though never its open.
 """
 
 from collections import OrderedDict, deque
@@ -47,7 +46,9 @@ class Outbox:
 
     def put(self, frame: Frame, message_bytes: int) -> None:
         """Queue a frame of a call, with the number of message and metadata bytes that it carries."""
-        if message_bytes < TURN_BYTES_MIN and (not self._turns or frame.call_id not in self._turns):
+        if (message_bytes < TURN_BYTES_MIN and (not self._turns or frame.call_id not in self._turns)) or frame.HasField(
+            "open"
+        ):
             self._small.append(frame)
             self._small_bytes += message_bytes
             return
@@ -59,23 +60,14 @@ class Outbox:
         turn.append((frame, cost))
 
     def put_ahead(self, frame: Frame) -> None:
-        """Queue a small frame before what its call has waiting: a credit, or a cancel of a call that was opened."""
-        turn = self._turns.get(frame.call_id) if self._turns else None
-        if turn is not None and turn[0][0].HasField("open"):
-            self.put(frame, 0)
-        else:
-            self._small.append(frame)
+        """Queue a credit or a cancel before the messages that its call has waiting."""
+        self._small.append(frame)
 
     def drop_chunks(self, call_id: int) -> None:
-        """Forget the chunks of a call that nobody wants any more, but for an open that nobody has seen yet."""
+        """Forget the messages of a call that nobody wants any more."""
         turn = self._turns.pop(call_id, None) if self._turns else None
-        if turn is None:
-            return
-        self._turn_bytes -= sum(cost for _, cost in turn)
-        frame, cost = turn[0]
-        if frame.HasField("open"):
-            self._turns[call_id] = deque([(frame, cost)])
-            self._turn_bytes += cost
+        if turn is not None:
+            self._turn_bytes -= sum(cost for _, cost in turn)
 
     def take(self) -> list[Frame]:
         """Remove and return the next batch; empty if nothing waits."""

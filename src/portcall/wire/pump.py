@@ -42,7 +42,7 @@ class Pump:
     The reader only routes: `on_frames` must not wait. The writer is the only one that writes to the stream.
     """
 
-    __slots__ = ("_link", "_liveness", "_on_frames", "_seen_at", "_stream")
+    __slots__ = ("_is_heard", "_link", "_liveness", "_on_frames", "_stream")
 
     def __init__(
         self, link: Link, stream: Stream, on_frames: Callable[[Sequence[Frame]], None], liveness: Liveness
@@ -51,7 +51,7 @@ class Pump:
         self._stream = stream
         self._on_frames = on_frames
         self._liveness = liveness
-        self._seen_at = 0.0
+        self._is_heard = False
 
     async def run(self) -> NoReturn:
         """Move batches until the stream or the session ends.
@@ -62,7 +62,6 @@ class Pump:
             ProtocolError: the other side broke the link's rules.
         """
         loop = asyncio.get_running_loop()
-        self._seen_at = loop.time()
         tasks = [loop.create_task(part) for part in (self._read(), self._write(), self._watch())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -77,7 +76,6 @@ class Pump:
 
     async def _read(self) -> NoReturn:
         """Route what arrives."""
-        loop = asyncio.get_running_loop()
         stream, link, on_frames = self._stream, self._link, self._on_frames
         while True:
             try:
@@ -86,7 +84,7 @@ class Pump:
                 raise StreamLostError(describe(error)) from None
             if not isinstance(batch, bytes):
                 raise StreamLostError("the other side ended the stream")
-            self._seen_at = loop.time()
+            self._is_heard = True
             frames = link.receive(batch)
             # Events of the link stand first in their batch, so one look tells whether there are any.
             if frames and not frames[0].call_id:
@@ -123,17 +121,24 @@ class Pump:
                 raise StreamLostError(describe(error)) from None
 
     async def _watch(self) -> NoReturn:
-        """Ping a silent peer; give up one that stays silent. Frames of any kind are proof of life."""
-        loop, liveness = asyncio.get_running_loop(), self._liveness
-        count = 0
+        """Ping a silent peer; give up one that stays silent. Frames of any kind are proof of life.
+
+        Silence is counted in pings, not read off the clock: after this process itself was held up, what the other side
+        sent meanwhile is still to be read.
+        """
+        interval_s, missed_max = self._liveness.ping_interval_s, self._liveness.pings_missed_max
+        count = missed = 0
         while True:
-            await asyncio.sleep(liveness.ping_interval_s)
-            silent_s = loop.time() - self._seen_at
-            if silent_s > liveness.silence_max_s:
-                raise StreamLostError(f"nothing was heard from the other side for {silent_s:.0f} s")
-            if silent_s >= liveness.ping_interval_s / 2:
-                count += 1
-                self._link.send_event(Frame(ping=Ping(value=count)))
+            self._is_heard = False
+            await asyncio.sleep(interval_s)
+            if self._is_heard:
+                missed = 0
+                continue
+            if missed == missed_max:
+                raise StreamLostError(f"{missed} pings in a row, {interval_s:g} s apart, were not answered")
+            missed += 1
+            count += 1
+            self._link.send_event(Frame(ping=Ping(value=count)))
 
 
 def _resolve(future: asyncio.Future[None]) -> Callable[[], None]:

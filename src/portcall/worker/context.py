@@ -8,11 +8,11 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 
 from portcall.errors import ProtocolError
+from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import Frame, Open
-from portcall.wire.limits import FRAME_MESSAGE_BYTES_MAX
 from portcall.wire.link import Link
 from portcall.wire.messages import MessageReceiver, MessageSender, MessageTooLargeError
-from portcall.wire.metadata import from_frame, metadata_bytes, to_frame
+from portcall.wire.metadata import from_frame, to_frame
 from portcall.wire.status import COMPRESSION_IN
 from portcall.worker.handlers import Metadatum, Method
 
