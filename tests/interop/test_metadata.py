@@ -146,8 +146,8 @@ async def test_initial_metadata_is_sent_once(route: Route) -> None:
 
     stub = await route.open(scripted(StreamingOutputCall=send_twice))
     call = stub.StreamingOutputCall(StreamRequest())
-    assert await collect(call) == []
     assert await call.initial_metadata() == (("x-attempt", "first"),)
+    assert await collect(call) == []
     assert [type(error) for error in errors] == [grpc.aio.UsageError]
 
 

@@ -365,6 +365,13 @@ class _CallEngine:
             )
         except Exception as error:  # noqa: BLE001  # it is raised, or yielded, where the result is due
             self._window.put(index, (None, error))
+        except asyncio.CancelledError:
+            # Either the map gives its calls up, or somebody else has given up this one: an interceptor, or the channel.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            end = End(status=grpc.StatusCode.CANCELLED.value[0], details="The call was cancelled on the client's side")
+            self._window.put(index, (None, _rpc_error(end)))
         else:
             self._window.put(index, (reply, None))
 

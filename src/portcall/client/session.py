@@ -11,7 +11,11 @@ from portcall.wire.dialer import SESSION, Connectivity, Dialer, DialerConfig
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link, LinkState
 
+CANCELLED: int = grpc.StatusCode.CANCELLED.value[0]
 UNAVAILABLE: int = grpc.StatusCode.UNAVAILABLE.value[0]
+
+CLOSED = "Channel closed!"
+"""What grpc.aio says of calls on a channel that was closed."""
 
 
 class FrameReceiver(Protocol):
@@ -67,10 +71,10 @@ class ClientSession:
         waits for ready.
         """
         if self._connectivity is grpc.ChannelConnectivity.SHUTDOWN:
-            return End(status=grpc.StatusCode.CANCELLED.value[0], details="Channel closed!")
+            return End(status=CANCELLED, details=CLOSED)
         is_failing = self._connectivity is grpc.ChannelConnectivity.TRANSIENT_FAILURE
         if is_failing and not is_patient and self.link.state is LinkState.NEW:
-            return End(status=UNAVAILABLE, details=self._no_hub())
+            return _unavailable(self._no_hub())
         return None
 
     def add(self, receiver: FrameReceiver, *, is_patient: bool) -> int:
@@ -110,7 +114,9 @@ class ClientSession:
             if call_id in self.calls:
                 for frame in frames:
                     link.send(frame, len(frame.open.message) + len(frame.message.data))
-        self._fail([call_id for call_id in self.calls if call_id not in unsent], f"The call was lost: {reason}")
+        self._fail(
+            [call_id for call_id in self.calls if call_id not in unsent], _unavailable(f"The call was lost: {reason}")
+        )
 
     def on_connectivity(self, connectivity: Connectivity, reason: str) -> None:
         """Follow the dialer; fail the calls that would not wait for a hub."""
@@ -122,7 +128,7 @@ class ClientSession:
             if self.link.state is LinkState.NEW:
                 self._fail_impatient()
         elif connectivity is Connectivity.CLOSED:
-            self._fail(list(self.calls), "Channel closed!")
+            self._fail(list(self.calls), End(status=CANCELLED, details=CLOSED))
 
     def _fail_impatient(self) -> None:
         unsent = self.link.take_unsent_calls()
@@ -130,13 +136,13 @@ class ClientSession:
             if call_id in self._patient:
                 for frame in frames:
                     self.link.send(frame, len(frame.open.message) + len(frame.message.data))
-        self._fail([call_id for call_id in self.calls if call_id not in self._patient], self._no_hub())
+        self._fail([call_id for call_id in self.calls if call_id not in self._patient], _unavailable(self._no_hub()))
 
-    def _fail(self, call_ids: list[int], details: str) -> None:
+    def _fail(self, call_ids: list[int], end: End) -> None:
         for call_id in call_ids:
             call = self.calls.get(call_id)
             if call is not None:
-                call.on_frame(Frame(call_id=call_id, end=End(status=UNAVAILABLE, details=details)))
+                call.on_frame(Frame(call_id=call_id, end=end))
 
     def _no_hub(self) -> str:
         return f"No hub answers at {self.target}: {self._why}"
@@ -148,3 +154,7 @@ class ClientSession:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener()
+
+
+def _unavailable(details: str) -> End:
+    return End(status=UNAVAILABLE, details=details)

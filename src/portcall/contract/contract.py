@@ -16,7 +16,7 @@ from portcall.protos.portcall.v1 import link_pb2
 METHODS_MAX = 10_000
 FILES_MAX = 2_000
 
-_SERVICE_NAME = re.compile(r"[A-Za-z_][\w.]{0,511}", re.ASCII)
+_SERVICE_NAME = re.compile(r"(?!.{513})[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _METHOD_NAME = re.compile(r"[A-Za-z_]\w{0,255}", re.ASCII)
 
 
@@ -110,8 +110,10 @@ def parse_contract(message: link_pb2.Contract) -> Contract:
             )
     if not kinds:
         raise ProtocolError("a contract without methods; add a servicer to the worker before it attaches")
-    if len(kinds) > METHODS_MAX or len(message.files) > FILES_MAX:
+    if len(kinds) > METHODS_MAX:
         raise ProtocolError(f"a contract of {len(kinds)} methods; at most {METHODS_MAX} may be")
+    if len(message.files) > FILES_MAX:
+        raise ProtocolError(f"a contract of {len(message.files)} files; at most {FILES_MAX} may be")
     return Contract(
         kinds=kinds,
         services=tuple(sorted({service.name for service in message.services})),

@@ -8,7 +8,8 @@ from portcall.contract.contract import Contract, MethodKind
 
 
 class ContractRegistry:
-    """Methods, files and symbols by name. Where two contracts say different things of one name, the newer one counts.
+    """Methods, files and symbols by name. Where two contracts say different things of one name, the newer one counts;
+    what the hub says of its own services counts before all of them.
 
     Bounded: past `contracts_max` the oldest contracts go, those that `keep` names excepted.
     """
@@ -22,7 +23,7 @@ class ContractRegistry:
         self._own: tuple[FileDescriptorProto, ...] = ()
 
     def add_files(self, files: Iterable[FileDescriptorProto]) -> None:
-        """Make files known that are the hub's own and never forgotten."""
+        """Make files known that are the hub's own, and neither forgotten nor replaced."""
         self._own = (*self._own, *files)
         self._index_files(self._own)
 
@@ -33,6 +34,7 @@ class ContractRegistry:
         if len(self._contracts) > self._contracts_max:
             self._forget(set(keep))
         self._index(known)
+        self._index_files(self._own)
         return known
 
     def kind(self, method: str) -> MethodKind | None:
@@ -89,7 +91,6 @@ class ContractRegistry:
         old = [contract.fingerprint for contract in contracts[:-1] if contract.fingerprint not in keep][:excess]
         self._contracts = {name: contract for name, contract in self._contracts.items() if name not in set(old)}
         self._kinds, self._files, self._symbols = {}, {}, {}
-        self._index_files(self._own)
         for contract in self._contracts.values():
             self._index(contract)
 

@@ -56,7 +56,6 @@ TRANSITIONS: dict[tuple[CallState, CallEvent], CallState] = {
     # The worker was lost before anything of the call had left the hub.
     (CallState.RUNNING, CallEvent.GIVEN_BACK): CallState.WAITING,
     (CallState.RUNNING, CallEvent.WORKER_ENDED): CallState.ENDED,
-    (CallState.CANCELLING, CallEvent.GIVEN_BACK): CallState.ENDED,
     (CallState.CANCELLING, CallEvent.WORKER_ENDED): CallState.ENDED,
 }
 
@@ -78,12 +77,7 @@ class Port:
 class ClientPort(Port):
     """Where calls come from. Waiting calls are served fairly between client ports."""
 
-    __slots__ = ("tag",)
-
-    def __init__(self, name: str, sink: FrameSink) -> None:
-        super().__init__(name, sink)
-        self.tag = 0
-        """Virtual time at which this client's next waiting call would start; see `waiting`."""
+    __slots__ = ()
 
 
 class Call:
@@ -96,6 +90,8 @@ class Call:
     deadline: float | None = None
     gives_up_at = 0.0
     """When to stop hoping for a worker, where there is none."""
+    is_watched = False
+    """Whether the switchboard wakes up for this call at `gives_up_at`, or before."""
     is_patient = False
     is_half_closed = False
     has_headers = False
@@ -104,7 +100,6 @@ class Call:
     held: list[Frame] | None = None
     """Frames that came before there was a worker to send them to."""
     bytes_held = 0
-    tag = 0
 
     def __init__(self, client: ClientPort, client_id: int, method: str, opening: Frame) -> None:
         self.client = client

@@ -11,7 +11,7 @@ class CallLimits:
     """Calls that may wait for a slot, over all methods and clients; past it a call ends RESOURCE_EXHAUSTED."""
 
     bytes_waiting_max: int = 268_435_456
-    """Bytes of messages and metadata that waiting calls may hold together."""
+    """Bytes of frames that waiting calls may hold together."""
 
     worker_wait_max_s: float = 30.0
     """How long a call waits for a worker of a service that has none, unless it said wait_for_ready."""
@@ -25,7 +25,7 @@ class CallLimits:
     metadata_bytes_max: int = 65_536
     """Most metadata of one call, in one direction."""
 
-    unread_bytes_max: int = 8_388_608
+    unread_bytes_max: int = 67_108_864
     """Replies that a client may leave unread on its link before its new calls are refused."""
 
     methods_remembered_max: int = 100_000

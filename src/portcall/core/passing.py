@@ -23,11 +23,16 @@ def message_up(call: Call, frame: Frame) -> int:
     return size
 
 
+def half_close_up(call: Call) -> None:
+    """Count the half-close of the client. The caller sends it on or keeps it."""
+    if call.is_half_closed:
+        raise ProtocolError(f"call {call.client_id}: half-closed twice")
+    call.is_half_closed = True
+
+
 def credit_up(call: Call, frame: Frame) -> None:
     """Count a grant of the client's. The caller sends it on or keeps it."""
-    call.down_credit += frame.credit.bytes
-    if call.down_credit > CREDIT_BYTES_MAX:
-        raise ProtocolError(f"call {call.client_id}: granted more than {CREDIT_BYTES_MAX} bytes")
+    call.down_credit += _granted(call.client_id, frame, call.down_credit)
 
 
 def message_down(call: Call, frame: Frame) -> None:
@@ -36,6 +41,7 @@ def message_down(call: Call, frame: Frame) -> None:
     call.down_credit -= max(FRAME_COST_BYTES_MIN, size)
     if call.state is not CallState.RUNNING:
         return
+    call.has_headers = True  # none may follow
     if call.down_credit < 0 or size > FRAME_MESSAGE_BYTES_MAX:
         raise ProtocolError(f"call {call.worker_id}: {size} bytes sent without credit for them")
     frame.call_id = call.client_id
@@ -44,18 +50,26 @@ def message_down(call: Call, frame: Frame) -> None:
 
 def credit_down(call: Call, frame: Frame) -> None:
     """Pass a grant of the worker's on."""
-    call.up_credit += frame.credit.bytes
-    if call.up_credit > CREDIT_BYTES_MAX:
-        raise ProtocolError(f"call {call.worker_id}: granted more than {CREDIT_BYTES_MAX} bytes")
+    call.up_credit += _granted(call.worker_id, frame, call.up_credit)
     if call.state is CallState.RUNNING:
         frame.call_id = call.client_id
         call.client.sink.send_ahead(frame)
 
 
+def _granted(call_id: int, frame: Frame, credit: int) -> int:
+    """Return the bytes that a grant adds to this credit."""
+    count = frame.credit.bytes
+    if count == 0:
+        raise ProtocolError(f"call {call_id}: a grant of nothing")
+    if credit + count > CREDIT_BYTES_MAX:
+        raise ProtocolError(f"call {call_id}: granted more than {CREDIT_BYTES_MAX} bytes")
+    return count
+
+
 def headers_down(call: Call, frame: Frame, metadata_bytes_max: int) -> None:
     """Pass the initial metadata of the reply on."""
     if call.has_headers:
-        raise ProtocolError(f"call {call.worker_id}: initial metadata sent twice")
+        raise ProtocolError(f"call {call.worker_id}: initial metadata sent twice, or after a message")
     call.has_headers = True
     if call.state is CallState.RUNNING:
         size = trim_metadata(frame.headers.metadata, metadata_bytes_max)

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from portcall.core.calls import WorkerPort
-from portcall.core.waiting import WaitingLine
+from portcall.core.waiting import Turns, WaitingLine
 
 
 class Route:
@@ -23,6 +23,16 @@ class Route:
         """Whether any worker serves this method now, free or not."""
         return bool(self.pools)
 
+    def join(self, pool: "Pool") -> None:
+        """Let a pool with workers serve this method."""
+        self.pools.append(pool)
+        self.line.attach(pool.turns)
+
+    def leave(self, pool: "Pool") -> None:
+        """Let a pool that has lost its last worker go."""
+        self.pools.remove(pool)
+        self.line.detach(pool.turns)
+
     def best_worker(self) -> WorkerPort | None:
         """Return the worker with the most free slots, or None if no worker has one."""
         if len(self.pools) == 1:
@@ -38,31 +48,28 @@ class Pool:
     three thousand. In a bucket, the worker that has been there longest is first: equals take turns.
     """
 
-    __slots__ = ("_buckets", "_most", "routes", "workers")
+    __slots__ = ("_buckets", "_most", "routes", "turns", "workers")
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
         self.workers: set[WorkerPort] = set()
+        self.turns = Turns()
         self._buckets: dict[int, OrderedDict[WorkerPort, None]] = {}
+        """None of them is empty."""
         self._most = 0
+        """The highest bucket there is, or one that has just gone."""
 
     def best_worker(self) -> WorkerPort | None:
         """Return the worker with the most free slots, or None if none has a free slot."""
         buckets = self._buckets
-        while self._most > 0:
-            bucket = buckets.get(self._most)
-            if bucket:
-                return next(iter(bucket))
-            buckets.pop(self._most, None)
-            self._most -= 1
-        return None
-
-    def waiting_route(self) -> Route | None:
-        """Return the route whose first waiting call is due next, or None if no call waits for these workers."""
-        waiting = [route for route in self.routes if route.line]
-        if len(waiting) > 1:
-            return min(waiting, key=lambda route: route.line.first_tag())
-        return waiting[0] if waiting else None
+        if not buckets:
+            return None
+        bucket = buckets.get(self._most)
+        if bucket is None:
+            # A slot that was taken leads one bucket down; only workers that leave or change their slots lead further.
+            self._most = self._most - 1 if self._most - 1 in buckets else max(buckets)
+            bucket = buckets[self._most]
+        return next(iter(bucket))
 
     def add(self, worker: WorkerPort) -> None:
         """Let calls go to this worker."""
@@ -75,7 +82,7 @@ class Pool:
         if worker in self.workers:
             self.workers.remove(worker)
             if worker.free > 0:
-                del self._buckets[worker.free][worker]
+                self._leave(worker, worker.free)
 
     def change_free(self, worker: WorkerPort, change: int) -> None:
         """Note that slots of this worker were taken or freed."""
@@ -84,7 +91,7 @@ class Pool:
         if worker not in self.workers:
             return
         if free > 0:
-            del self._buckets[free][worker]
+            self._leave(worker, free)
         if now_free > 0:
             self._enter(worker, now_free)
 
@@ -93,4 +100,11 @@ class Pool:
         if bucket is None:
             bucket = self._buckets[free] = OrderedDict()
         bucket[worker] = None
-        self._most = max(self._most, free)
+        if free > self._most:  # noqa: PLR1730  # hot
+            self._most = free
+
+    def _leave(self, worker: WorkerPort, free: int) -> None:
+        bucket = self._buckets[free]
+        del bucket[worker]
+        if not bucket:
+            del self._buckets[free]

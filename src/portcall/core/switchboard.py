@@ -21,6 +21,7 @@ from portcall.core.passing import (
     check_late,
     credit_down,
     credit_up,
+    half_close_up,
     headers_down,
     message_down,
     message_up,
@@ -37,13 +38,15 @@ from portcall.core.refusals import (
     overload,
     refusal,
 )
-from portcall.core.waiting import VirtualClock
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
 
 DEADLINE_S_MAX = 10 * 365 * 86_400.0
 """Longer timeouts are no deadlines; gRPC's clients send such for "infinite"."""
+
+SLOTS_MAX = 1_000_000
+"""Most slots of one worker."""
 
 
 class Switchboard:
@@ -56,7 +59,6 @@ class Switchboard:
         self._strange: dict[str, Route] = {}
         self._pools: dict[frozenset[str], Pool] = {}
         self._deadlines = Deadlines()
-        self._virtual = VirtualClock()
         self.calls_waiting = 0
         self.calls_running = 0
         self.bytes_waiting = 0
@@ -109,21 +111,27 @@ class Switchboard:
         UNAVAILABLE. A call of which a byte was sent is never repeated: only its client can know whether that is safe.
         """
         self._withdraw(worker, now)
-        for worker_id, call in list(worker.calls.items()):
+        worker.pool = None
+        calls, worker.calls = worker.calls, {}
+        # The newest first, since each call given back goes before those that wait.
+        for worker_id, call in reversed(calls.items()):
             frames = unsent.get(worker_id)
-            if frames and call.state is CallState.RUNNING:
+            if call.state is not CallState.RUNNING:
+                call.move(CallEvent.WORKER_ENDED)
+            elif frames:
                 self._give_back(call, frames, now)
-            elif call.state is CallState.RUNNING:
+            else:
                 details = f"Worker {worker.name} was lost while it ran this call"
                 self._end_running(call, Frame(call_id=call.client_id, end=refusal(UNAVAILABLE, details)), 0)
-            else:
-                call.move(CallEvent.WORKER_ENDED)
-        worker.calls.clear()
+        for method in dict.fromkeys(call.method for call in calls.values() if call.state is CallState.WAITING):
+            self._serve_line(self._routes[method], now)
 
     def set_slots(self, worker: WorkerPort, slots: int, now: float) -> None:
         """Change how many calls a worker takes at once."""
         change, worker.slots = slots - worker.slots, slots
-        if worker.pool is not None:
+        if worker.pool is None:
+            worker.free += change
+        else:
             worker.pool.change_free(worker, change)
             self._fill(worker, now)
 
@@ -148,7 +156,7 @@ class Switchboard:
             elif kind == "message":
                 self._pass_up(call, frame, message_up(call, frame))
             elif kind == "half_close":
-                call.is_half_closed = True
+                half_close_up(call)
                 self._pass_up(call, frame, 0)
             elif kind == "credit":
                 credit_up(call, frame)
@@ -188,7 +196,9 @@ class Switchboard:
                 continue
             if call.deadline is not None and call.deadline <= now:
                 self._abandon(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
-            elif call.state is CallState.WAITING:
+                continue
+            call.is_watched = False
+            if call.state is CallState.WAITING:
                 self._check_hope(call, now)
 
     # --- the way up: from client to worker -------------------------------------------------------------------------
@@ -205,12 +215,17 @@ class Switchboard:
             call.up_credit -= size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN  # noqa: FURB136
             if size > FRAME_MESSAGE_BYTES_MAX:
                 raise ProtocolError(f"call {client_id} opened with {size} bytes inline, over {FRAME_MESSAGE_BYTES_MAX}")
+        elif opening.HasField("message"):
+            call.up_credit -= FRAME_COST_BYTES_MIN
         if opening.half_close:
             call.is_half_closed = True
         if opening.wait_for_ready:
             call.is_patient = True
         opening.peer = client.name
         client.calls[client_id] = call
+        if is_unread:
+            self._refuse_overload(call, "The client does not read its replies; read them before calling again")
+            return
         if opening.metadata:
             extra = metadata_bytes(opening.metadata)
             size += extra
@@ -223,9 +238,6 @@ class Switchboard:
         if timeout_us and timeout_us < DEADLINE_S_MAX * 1e6:
             call.deadline = now + timeout_us / 1e6
             self._wake_at(call.deadline, call)
-        if is_unread:
-            self._refuse_overload(call, "The client does not read its replies; read them before calling again")
-            return
         if self.is_closing:
             self._refuse(call, refusal(UNAVAILABLE, "The hub is shutting down"))
             return
@@ -252,7 +264,7 @@ class Switchboard:
         if call.held is None:
             worker.send(frame, call.bytes_held)
             return
-        worker.send(frame, len(frame.open.message))
+        worker.send(frame, frame.ByteSize())
         for held in call.held:
             held.call_id = worker_id
             worker.send(held, len(held.message.data))
@@ -268,7 +280,7 @@ class Switchboard:
             else:
                 worker.send(frame, size)
             return
-        cost = max(size, FRAME_COST_BYTES_MIN)
+        cost = max(frame.ByteSize(), FRAME_COST_BYTES_MIN)
         if self.bytes_waiting + cost > self._limits.bytes_waiting_max:
             self.calls_refused += 1
             self._abandon(call, overload(self._too_many_bytes(), self._limits.retry_delay_s))
@@ -277,30 +289,32 @@ class Switchboard:
         call.bytes_held += cost
         if call.held is None:
             call.held = []
-        call.held.append(frame)
+        call.held.append(_detached(frame))
 
     # --- waiting ---------------------------------------------------------------------------------------------------
 
     def _wait(self, call: Call, route: Route | None, now: float) -> None:
         limits = self._limits
+        if route is None and now >= self._settled_at:
+            details = f"Method not found! This hub knows no worker for {call.method}"
+            self._refuse(call, refusal(UNIMPLEMENTED, details))
+            return
+        if self.calls_waiting >= limits.calls_waiting_max:
+            self._refuse_overload(call, f"{self.calls_waiting} calls wait for a worker already; no more may")
+            return
+        assert call.open is not None
+        call.bytes_held = max(call.open.ByteSize(), FRAME_COST_BYTES_MIN)
+        if self.bytes_waiting + call.bytes_held > limits.bytes_waiting_max:
+            self._refuse_overload(call, self._too_many_bytes())
+            return
+        call.open = _detached(call.open)
+        self.calls_waiting += 1
+        self.bytes_waiting += call.bytes_held
         if route is None:
-            if now >= self._settled_at:
-                details = f"Method not found! This hub knows no worker for {call.method}"
-                self._refuse(call, refusal(UNIMPLEMENTED, details))
-                return
             route = self._strange.get(call.method)
             if route is None:
                 route = self._strange[call.method] = Route(call.method)
             self._wake_at(self._settled_at, call)
-        if self.calls_waiting >= limits.calls_waiting_max:
-            self._refuse_overload(call, f"{self.calls_waiting} calls wait for a worker already; no more may")
-            return
-        if self.bytes_waiting + call.bytes_held > limits.bytes_waiting_max:
-            self._refuse_overload(call, self._too_many_bytes())
-            return
-        self.calls_waiting += 1
-        self.bytes_waiting += call.bytes_held
-        self._virtual.stamp(call)
         route.line.put(call)
         if not route.has_worker:
             self._limit_wait(call, now)
@@ -310,7 +324,13 @@ class Switchboard:
         if call.is_patient:
             return
         call.gives_up_at = now + self._limits.worker_wait_max_s
-        self._wake_at(call.gives_up_at, call)
+        self._watch(call)
+
+    def _watch(self, call: Call) -> None:
+        """Wake up when this call gives up. One wake at a time, or workers that come and go would pile them up."""
+        if not call.is_watched:
+            call.is_watched = True
+            self._wake_at(call.gives_up_at, call)
 
     def _wake_at(self, at: float, call: Call) -> None:
         self._deadlines.add(at, call, self.calls_running + self.calls_waiting)
@@ -319,8 +339,13 @@ class Switchboard:
         """End a waiting call if the time in which a worker should have come is over."""
         route = self._routes.get(call.method)
         if route is None:
-            self._abandon(call, refusal(UNIMPLEMENTED, f"Method not found! No worker has brought {call.method}"))
-        elif not route.has_worker and now >= call.gives_up_at:
+            if now >= self._settled_at:
+                self._abandon(call, refusal(UNIMPLEMENTED, f"Method not found! No worker has brought {call.method}"))
+        elif route.has_worker or call.is_patient:
+            return
+        elif now < call.gives_up_at:
+            self._watch(call)
+        else:
             waited = f"{self._limits.worker_wait_max_s:g} s"
             self._abandon(call, refusal(UNAVAILABLE, f"No worker serves {call.method} now, and none came in {waited}"))
 
@@ -329,18 +354,22 @@ class Switchboard:
         pool = worker.pool
         if pool is None or not worker.is_taking_calls:
             return
-        while worker.free > 0 and self.calls_waiting:
-            route = pool.waiting_route()
-            if route is None:
-                return
+        while worker.free > 0 and pool.turns:
             pool.change_free(worker, -1)
-            self._serve_next(route, worker, now)
+            self._serve(pool.turns.take(), worker, now)
 
-    def _serve_next(self, route: Route, worker: WorkerPort, now: float) -> None:
-        call = route.line.take()
+    def _serve_line(self, route: Route, now: float) -> None:
+        """Give the calls that wait for a method to its workers as long as any has free slots."""
+        while route.line and (worker := route.best_worker()) is not None:
+            pool = worker.pool
+            assert pool is not None
+            pool.change_free(worker, -1)
+            self._serve(pool.turns.take(), worker, now)
+
+    def _serve(self, call: Call, worker: WorkerPort, now: float) -> None:
+        """Send a call that waited to a worker whose slot was taken for it."""
         self.calls_waiting -= 1
         self.bytes_waiting -= call.bytes_held
-        self._virtual.now = max(self._virtual.now, call.tag)
         if call.deadline is not None:
             assert call.open is not None
             call.open.open.timeout_us = max(1, int((call.deadline - now) * 1e6))
@@ -355,10 +384,14 @@ class Switchboard:
         if call.state is CallState.RUNNING:
             end = frame.end
             size = len(end.message)
-            if size > call.down_credit or size > FRAME_MESSAGE_BYTES_MAX:
+            cost = size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN  # noqa: FURB136
+            if (cost > call.down_credit and end.HasField("message")) or size > FRAME_MESSAGE_BYTES_MAX:
                 raise ProtocolError(f"call {frame.call_id}: {size} bytes sent without credit for them")
-            if end.status > STATUS_CODE_MAX:
-                end.status = UNKNOWN
+            status = end.status
+            if status:
+                size += len(end.details)
+                if status > STATUS_CODE_MAX:
+                    end.status = UNKNOWN
             if end.trailers:
                 size += trim_metadata(end.trailers, self._limits.metadata_bytes_max)
             del worker.calls[frame.call_id]
@@ -380,18 +413,18 @@ class Switchboard:
         """Give a slot that became free to the next waiting call, or back to the pool."""
         pool = worker.pool
         assert pool is not None
-        if self.calls_waiting and worker.free >= 0 and worker.is_taking_calls:
-            route = pool.waiting_route()
-            if route is not None:
-                self._serve_next(route, worker, now)
-                return
-        pool.change_free(worker, 1)
+        if pool.turns and worker.free >= 0 and worker.is_taking_calls:
+            self._serve(pool.turns.take(), worker, now)
+        else:
+            pool.change_free(worker, 1)
 
     def _worker_event(self, worker: WorkerPort, frame: Frame, kind: str | None, now: float) -> None:
         """Handle a frame of a worker that belongs to no call that runs."""
-        if kind == "slots":
+        if kind == "slots" and not frame.call_id:
+            if frame.slots.slots > SLOTS_MAX:
+                raise ProtocolError(f"a worker with {frame.slots.slots} slots; at most {SLOTS_MAX} may be")
             self.set_slots(worker, frame.slots.slots, now)
-        elif kind == "drain":
+        elif kind == "drain" and not frame.call_id:
             self.drain_worker(worker, now)
             worker.send(Frame(drain=frame.drain), 0)
         else:
@@ -405,7 +438,7 @@ class Switchboard:
         del call.client.calls[call.client_id]
         call.move(CallEvent.ABANDONED)
         call.open = None
-        call.client.send(Frame(call_id=call.client_id, end=end), 0)
+        call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
 
     def _refuse_overload(self, call: Call, details: str) -> None:
         self._refuse(call, overload(details, self._limits.retry_delay_s))
@@ -429,22 +462,17 @@ class Switchboard:
         call.move(CallEvent.ABANDONED)
         if end is not None:
             call.client.sink.drop_chunks(call.client_id)
-            call.client.send(Frame(call_id=call.client_id, end=end), 0)
+            call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
 
     def _give_back(self, call: Call, frames: list[Frame], now: float) -> None:
         """Let a call wait again whose worker never saw it."""
         call.move(CallEvent.GIVEN_BACK)
         self.calls_running -= 1
         call.worker, call.worker_id = None, 0
-        call.open, call.held = frames[0], frames[1:] or None
-        call.bytes_held = sum(len(frame.open.message) + len(frame.message.data) for frame in frames)
-        route = self._routes[call.method]
-        other = route.best_worker()
-        if other is not None:
-            assert other.pool is not None
-            other.pool.change_free(other, -1)
-            self._assign(call, other)
-            return
+        call.open, *held = [_detached(frame) for frame in frames]
+        call.held = held or None
+        call.bytes_held = sum(max(frame.ByteSize(), FRAME_COST_BYTES_MIN) for frame in frames)
+        route = self._know(call.method)
         self.calls_waiting += 1
         self.bytes_waiting += call.bytes_held
         route.line.put_first(call)
@@ -457,14 +485,13 @@ class Switchboard:
         """Return the method's route, made if need be; calls that waited for it in the first seconds go along."""
         route = self._routes.get(method)
         if route is None:
-            self._forget_methods()
             route = self._strange.pop(method) if method in self._strange else Route(method)
             self._routes[method] = route
         return route
 
     def _forget_methods(self) -> None:
         """Keep the number of methods bounded: forget those that nobody serves or waits for."""
-        if len(self._routes) >= self._limits.methods_remembered_max:
+        if len(self._routes) > self._limits.methods_remembered_max:
             self._routes = {method: route for method, route in self._routes.items() if route.pools or route.line}
 
     def _join(self, worker: WorkerPort, now: float) -> None:
@@ -473,7 +500,8 @@ class Switchboard:
         if pool is None:
             pool = self._pools[worker.methods] = Pool(self._know(method) for method in sorted(worker.methods))
             for route in pool.routes:
-                route.pools.append(pool)
+                route.join(pool)
+            self._forget_methods()
         worker.pool = pool
         pool.add(worker)
         self._fill(worker, now)
@@ -488,7 +516,14 @@ class Switchboard:
             return
         del self._pools[worker.methods]
         for route in pool.routes:
-            route.pools.remove(pool)
+            route.leave(pool)
             if not route.has_worker:
                 for call in route.line.calls():
                     self._limit_wait(call, now)
+
+
+def _detached(frame: Frame) -> Frame:
+    """Return a copy that stands alone. A parsed frame keeps the memory of its whole batch alive, which may be large."""
+    copy = Frame()
+    copy.CopyFrom(frame)
+    return copy

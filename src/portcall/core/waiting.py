@@ -1,47 +1,29 @@
 """Calls that wait for a slot, served fairly between clients.
 
-Start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queuing", SIGCOMM 1996) with a cost of one for each call.
-A waiting call gets a tag: the virtual time at which it would start if all clients took turns. The smallest tag is
-served next, and the virtual time is the tag served last. So a client with a thousand waiting calls delays a client
-with one by one turn, whichever methods they call.
+Theory of operation. A method's calls wait in its line, each client's in their order. Each pool of workers goes round
+the clients that have calls waiting for it, whichever of its methods they call (Nagle, "On Packet Switches With Infinite
+Storage", RFC 970). So a client with a thousand waiting calls delays a client with one by one turn.
+
+Tags of virtual time (start-time fair queueing) were tried and left: a client paid there for calls that had ended
+unserved, until it starved, and for turns that it had had at other workers.
 """
 
-import heapq
 from collections import OrderedDict
 
 from portcall.core.calls import Call, ClientPort
 
-
-class VirtualClock:
-    """The virtual time that all lines of a switchboard share."""
-
-    __slots__ = ("now",)
-
-    def __init__(self) -> None:
-        self.now = 0
-
-    def stamp(self, call: Call) -> None:
-        """Give a call its tag."""
-        client = call.client
-        call.tag = max(self.now, client.tag)
-        client.tag = call.tag + 1
-
-
 Flow = OrderedDict[Call, None]
-"""The waiting calls of one client in one line, in their order. Once empty it is dead: a client that comes back gets a
-new one."""
+"""The waiting calls of one client in one line, in their order; never empty."""
 
 
 class WaitingLine:
-    """The calls that wait for one method: for each client its flow, and the flows by the tag of their first call."""
+    """The calls that wait for one method, by client."""
 
-    __slots__ = ("_dead", "_flows", "_heads", "_order")
+    __slots__ = ("_flows", "_turns")
 
     def __init__(self) -> None:
-        self._flows: dict[ClientPort, Flow] = {}
-        self._heads: list[tuple[int, int, Flow]] = []
-        self._dead = 0
-        self._order = 0
+        self._flows: OrderedDict[ClientPort, Flow] = OrderedDict()
+        self._turns: list[Turns] = []
 
     def __bool__(self) -> bool:
         return bool(self._flows)
@@ -50,61 +32,88 @@ class WaitingLine:
         """Return all calls in this line, client by client."""
         return [call for flow in self._flows.values() for call in flow]
 
-    def first_tag(self) -> int:
-        """Return the tag of the call that is served next; the line must not be empty."""
-        self._settle()
-        return self._heads[0][0]
+    def attach(self, turns: "Turns") -> None:
+        """Let these calls be taken by the turns of one more pool."""
+        self._turns.append(turns)
+        for client in self._flows:
+            turns.enter(client, self)
+
+    def detach(self, turns: "Turns") -> None:
+        """Let these calls be taken by a pool no more that is about to go; its turns are not to be used again."""
+        self._turns.remove(turns)
 
     def put(self, call: Call) -> None:
         """Add a call behind its client's others."""
         flow = self._flows.get(call.client)
         if flow is None:
             flow = self._flows[call.client] = OrderedDict()
-            self._order += 1
-            heapq.heappush(self._heads, (call.tag, self._order, flow))
+            for turns in self._turns:
+                turns.enter(call.client, self)
         flow[call] = None
 
     def put_first(self, call: Call) -> None:
-        """Give a call back its place before its client's others."""
+        """Give a call the next turn of every pool that serves it, or will."""
         self.put(call)
         self._flows[call.client].move_to_end(call, last=False)
+        self._flows.move_to_end(call.client, last=False)
+        for turns in self._turns:
+            turns.put_first(call.client, self)
 
-    def take(self) -> Call:
-        """Remove and return the call that is served next; the line must not be empty."""
-        self._settle()
-        _, order, flow = self._heads[0]
+    def take(self, client: ClientPort) -> Call:
+        """Remove and return the first call of a client that has one here."""
+        flow = self._flows[client]
         call, _ = flow.popitem(last=False)
-        if flow:
-            heapq.heapreplace(self._heads, (next(iter(flow)).tag, order, flow))
-        else:
-            heapq.heappop(self._heads)
-            del self._flows[call.client]
+        if not flow:
+            self._forget(client)
         return call
 
     def remove(self, call: Call) -> None:
         """Take a call out that will not be served."""
         flow = self._flows[call.client]
         del flow[call]
-        if flow:
-            return
-        del self._flows[call.client]
-        # The dead flow's head goes when it comes to the front, or here, before dead ones outnumber the others.
-        self._dead += 1
-        if self._dead > len(self._flows) + 8:
-            self._heads = [head for head in self._heads if head[2]]
-            heapq.heapify(self._heads)
-            self._dead = 0
+        if not flow:
+            self._forget(call.client)
 
-    def _settle(self) -> None:
-        """Bring the first head up to date with what `remove` took away behind it."""
-        heads = self._heads
-        while True:
-            tag, order, flow = heads[0]
-            if not flow:
-                heapq.heappop(heads)
-                self._dead -= 1
-                continue
-            first = next(iter(flow)).tag
-            if first == tag:
-                return
-            heapq.heapreplace(heads, (first, order, flow))
+    def _forget(self, client: ClientPort) -> None:
+        del self._flows[client]
+        for turns in self._turns:
+            turns.leave(client, self)
+
+
+class Turns:
+    """Whom a pool serves next: the clients with calls for it, and for each of them the lines that these wait in."""
+
+    __slots__ = ("_clients",)
+
+    def __init__(self) -> None:
+        self._clients: OrderedDict[ClientPort, OrderedDict[WaitingLine, None]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._clients)
+
+    def enter(self, client: ClientPort, line: WaitingLine) -> None:
+        """Note that a client has calls in a line; a client that had none in any gets the last turn."""
+        lines = self._clients.get(client)
+        if lines is None:
+            lines = self._clients[client] = OrderedDict()
+        lines[line] = None
+
+    def put_first(self, client: ClientPort, line: WaitingLine) -> None:
+        """Let a client that is here have the next turn, and use it for this line."""
+        self._clients.move_to_end(client, last=False)
+        self._clients[client].move_to_end(line, last=False)
+
+    def leave(self, client: ClientPort, line: WaitingLine) -> None:
+        """Note that a client has no calls in a line any more."""
+        lines = self._clients[client]
+        del lines[line]
+        if not lines:
+            del self._clients[client]
+
+    def take(self) -> Call:
+        """Remove and return the call that is served next; there must be one."""
+        client, lines = next(iter(self._clients.items()))
+        line = next(iter(lines))
+        self._clients.move_to_end(client)
+        lines.move_to_end(line)
+        return line.take(client)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
-from portcall.wire.limits import MESSAGE_BYTES_MAX, Liveness
+from portcall.wire.limits import LINK_BYTES_MAX, MESSAGE_BYTES_MAX, Liveness
 
 PORT_MAX = 65_535
 
@@ -32,6 +32,9 @@ class HubConfig:
 
     links_max: int = 20_000
     """Links at once; past it a hello is refused."""
+
+    link_bytes_max: int = LINK_BYTES_MAX
+    """Bytes that the hub keeps for a link that does not read; past it, a link that still sends is ended."""
 
     limits: CallLimits = field(default_factory=CallLimits)
     liveness: Liveness = field(default_factory=Liveness)

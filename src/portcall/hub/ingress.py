@@ -94,6 +94,13 @@ class Ingress(grpc.GenericRpcHandler):
         self._sinks: OrderedDict[str, _IngressSink] = OrderedDict()
         self._handlers: dict[str, Handler] = {}
 
+    def close(self) -> None:
+        """End the calls that still run, because the hub stops."""
+        end = End(status=grpc.StatusCode.UNAVAILABLE.value[0], details="The hub is shutting down")
+        for sink in self._sinks.values():
+            for call in sink.calls.values():
+                call.finish(end, is_cancel=True)
+
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """Return the handler of a method; also of an unknown one, whose calls the switchboard refuses."""
         method = handler_call_details.method

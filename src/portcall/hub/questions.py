@@ -34,7 +34,8 @@ def _reflection_v1() -> FileDescriptorProto:
     file.ClearField("options")
     for message in file.message_type:
         for field in message.field:
-            field.type_name = field.type_name.replace(".grpc.reflection.v1alpha.", ".grpc.reflection.v1.")
+            if field.type_name:
+                field.type_name = field.type_name.replace(".grpc.reflection.v1alpha.", ".grpc.reflection.v1.")
     for service in file.service:
         for method in service.method:
             method.input_type = method.input_type.replace("v1alpha", "v1")

@@ -58,10 +58,14 @@ class Hub:
         self._fleet.registry.add_files(own_files())
         self._sessions = Sessions(config, self._board, self._fleet)
         self._health = Health(self._fleet)
+        self._ingress = Ingress(self._board, self._fleet.registry, config.message_bytes_max)
         server = grpc.aio.server(
             options=(
                 ("grpc.max_receive_message_length", max(config.message_bytes_max, STREAM_BYTES_MAX)),
                 ("grpc.max_send_message_length", -1),
+                # What grpc's core holds before the hub has seen it; past it, core ends calls by itself (CANCELLED).
+                ("grpc.server.max_pending_requests", config.limits.calls_waiting_max),
+                ("grpc.server.max_pending_requests_hard_limit", config.limits.calls_waiting_max),
                 # Two hubs on one port would share its connections without a word.
                 ("grpc.so_reuseport", 0),
             )
@@ -72,7 +76,7 @@ class Hub:
                 self._sessions.handler(),
                 FleetService(self._fleet, self._board).handler(),
                 *Reflection(self._fleet.registry).handlers(),
-                Ingress(self._board, self._fleet.registry, config.message_bytes_max),
+                self._ingress,
             )
         )
         self._address = _listen(server, config.listen)
@@ -94,6 +98,7 @@ class Hub:
         self._health.close()
         if grace_s > 0:
             await self._board.wait_quiet(grace_s)
+        self._ingress.close()
         self._sessions.say_goodbye()
         await server.stop(GOODBYE_S if len(self._sessions) else 0)
         self._sessions.close()

@@ -21,12 +21,15 @@ from portcall.hub.fleet import Fleet
 from portcall.protos.link_rules import PROTOCOL_VERSION
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome
 from portcall.wire.link import Link, LinkState, goodbye_batch
-from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, Pump, StreamLostError
+from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, PeerNotReadingError, Pump, StreamLostError
 
 logger = logging.getLogger("portcall.hub")
 
 HELLO_S = 10.0
 """How long a stream may take to say hello."""
+
+SAY_S = 2.0
+"""How long a peer may take to let a batch of the handshake, or a goodbye, pass."""
 
 SLOTS_MAX = 1_000_000
 NAME_CHARACTERS_MAX = 200
@@ -44,7 +47,7 @@ class Role(Enum):
 class Session:
     """One link's life at the hub, over as many streams as it takes."""
 
-    __slots__ = ("_board", "_fleet", "grace_timer", "link", "port", "task", "token")
+    __slots__ = ("_board", "_fleet", "dropped", "grace_timer", "link", "port", "task", "token")
 
     def __init__(self, token: bytes, link: Link, port: WorkerPort | ClientPort, board: Board, fleet: Fleet) -> None:
         self.token = token
@@ -53,6 +56,9 @@ class Session:
         self._board = board
         self._fleet = fleet
         self.task: asyncio.Task[object] | None = None
+        """Serves the stream that the link runs on; None while there is none."""
+        self.dropped: asyncio.Future[None] | None = None
+        """Set while another stream waits for this one to let go of the link."""
         self.grace_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -151,25 +157,35 @@ class Sessions:
             logger.warning("Refused a %s at %s: %s", role.value, context.peer(), error)
             await _say(context, goodbye_batch(Goodbye.REASON_REFUSED, str(error)))
             return
-        session.task = asyncio.current_task()
+        task = session.task = asyncio.current_task()
+        assert task is not None
         try:
             await _say(context, Frames(frames=[Frame(welcome=welcome)]).SerializeToString())
             await self._pump(session, context)
+        except asyncio.CancelledError:
+            if session.dropped is None:
+                raise
+            task.uncancel()
         finally:
-            self._note_drop(session)
+            is_superseded = self._note_drop(session)
+        if is_superseded:
+            await _say(context, goodbye_batch(Goodbye.REASON_SUPERSEDED, "the session goes on on another stream"))
 
     async def _pump(self, session: Session, context: ServerContext) -> None:
         """Run the link on this stream until either is over; end the session if that is."""
         try:
-            await Pump(session.link, context, session.on_frames, self._config.liveness).run()
+            pump = Pump(session.link, context, session.on_frames, self._config.liveness, self._config.link_bytes_max)
+            await pump.run()
         except StreamLostError as error:
             logger.info("Link of %s dropped: %s", session.port.name, error)
         except PeerLeftError:
             self._end(session)
-        except ProtocolError as error:
+        except (ProtocolError, PeerNotReadingError) as error:
             logger.warning("Ended the link of %s: %s", session.port.name, error)
             self._end(session)
-            await _say(context, goodbye_batch(Goodbye.REASON_PROTOCOL_ERROR, str(error)))
+            is_unread = isinstance(error, PeerNotReadingError)
+            reason = Goodbye.REASON_NOT_READING if is_unread else Goodbye.REASON_PROTOCOL_ERROR
+            await _say(context, goodbye_batch(reason, str(error)))
 
     async def _begin(self, role: Role, hello: Hello, peer: str) -> tuple[Session, Welcome]:
         """Return the session that this hello resumes, or a new one."""
@@ -191,10 +207,12 @@ class Sessions:
 
     async def _supersede(self, session: Session) -> None:
         """End the stream that a session still has, since its peer has come on another."""
-        task = session.task
-        if task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        if session.task is None:
+            return
+        if session.dropped is None:
+            session.dropped = asyncio.get_running_loop().create_future()
+            session.task.cancel()
+        await asyncio.shield(session.dropped)
 
     def _new_session(self, role: Role, hello: Hello, peer: str) -> Session:
         link = Link()
@@ -227,14 +245,18 @@ class Sessions:
             ping_interval_ms=int(self._config.liveness.ping_interval_s * 1e3),
         )
 
-    def _note_drop(self, session: Session) -> None:
-        """Keep the session for the grace period, unless it is over."""
+    def _note_drop(self, session: Session) -> bool:
+        """Keep the session for the grace period, unless it is over; return whether another stream waits for it."""
         session.task = None
-        if session.link.state is not LinkState.OPEN:
-            return
-        session.suspend()
-        loop = asyncio.get_running_loop()
-        session.grace_timer = loop.call_later(self._config.grace_s, self._end, session)
+        if session.link.state is LinkState.OPEN:
+            session.suspend()
+            loop = asyncio.get_running_loop()
+            session.grace_timer = loop.call_later(self._config.grace_s, self._end, session)
+        dropped, session.dropped = session.dropped, None
+        if dropped is None:
+            return False
+        dropped.set_result(None)
+        return True
 
     def _end(self, session: Session) -> None:
         if self._sessions.pop(session.token, None) is not None:
@@ -243,9 +265,10 @@ class Sessions:
 
 
 async def _say(context: ServerContext, batch: bytes) -> None:
-    """Send a batch by hand. A peer that is gone does not need it; the pump finds out."""
-    with contextlib.suppress(*STREAM_ERRORS):
-        await context.write(batch)
+    """Send a batch by hand. A peer that is gone does not need it, and one that does not read cannot have it."""
+    with contextlib.suppress(*STREAM_ERRORS, TimeoutError):
+        async with asyncio.timeout(SAY_S):
+            await context.write(batch)
 
 
 async def _read_hello(context: ServerContext) -> Hello:

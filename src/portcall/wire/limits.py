@@ -13,12 +13,22 @@ BATCH_FRAMES_MAX: Final = 1_024
 BATCH_BYTES_MAX: Final = 262_144
 """A batch is closed once it has this many frames that go first, or this many bytes of frames that take turns."""
 
+GATHER_FRAMES: Final = 64
+GATHER_S: Final = 0.002
+BUSY_TURN_S: Final = 0.000_05
+"""A batch of fewer frames gathers for GATHER_S while the one before is not acknowledged and the event loop is busy, which
+is when a turn of it takes longer than BUSY_TURN_S. A batch costs as much as fifty frames, and a busy loop has better to
+do than to send single ones. One caller at a time never waits for this, nor does an idle loop."""
+
 ACK_BATCHES: Final = 16
 ACK_BYTES: Final = 262_144
 """A receiver acknowledges at the latest after this many batches or bytes."""
 
 UNACKED_BYTES_MAX: Final = 4_194_304
 """Bytes that a sender keeps for repetition; past it, it waits for an acknowledgement. Well above `ACK_BYTES`."""
+
+LINK_BYTES_MAX: Final = 268_435_456
+"""Bytes that a side keeps for another that does not read; past it, a link whose other side still sends is ended."""
 
 STREAM_BYTES_MAX: Final = 16_777_216
 """Largest batch that a side takes from the stream beneath; well above what `BATCH_FRAMES_MAX` small frames can make."""

@@ -109,6 +109,11 @@ class Link:
         """Return about how many bytes wait to be sent or acknowledged."""
         return self._outbox.bytes_queued + self._unacked_bytes
 
+    @property
+    def may_gather(self) -> bool:
+        """Whether a batch is on its way, and what waits behind it is little and nothing that others wait for."""
+        return bool(self._unacked) and not self._replay and self._outbox.may_gather
+
     def move(self, event: LinkEvent) -> None:
         """Change the state.
 
@@ -203,9 +208,13 @@ class Link:
     def receive(self, batch: bytes) -> Sequence[Frame]:
         """Take a batch from the stream; return its frames, or none of them if the batch came before.
 
+        What still comes for a closed link is let go by.
+
         Raises:
             ProtocolError: the batch is not what the link's rules allow.
         """
+        if self._state is LinkState.CLOSED:
+            return []
         try:
             parsed = Frames.FromString(batch)
         except DecodeError:

@@ -30,7 +30,7 @@ class MessageSender:
     One message at a time: the next may be written once `is_idle`.
     """
 
-    __slots__ = ("_call_id", "_credit", "_is_finishing", "_offset", "_pending", "_send")
+    __slots__ = ("_call_id", "_credit", "_is_finished", "_is_half_closed", "_offset", "_pending", "_send")
 
     def __init__(self, call_id: int, send: Callable[[Frame, int], None]) -> None:
         self._call_id = call_id
@@ -38,7 +38,8 @@ class MessageSender:
         self._credit = CREDIT_BYTES_INITIAL
         self._pending: bytes | None = None
         self._offset = 0
-        self._is_finishing = False
+        self._is_finished = False
+        self._is_half_closed = False
 
     @property
     def is_idle(self) -> bool:
@@ -61,12 +62,14 @@ class MessageSender:
         """Send as much of the message as there is credit for; the rest goes when `grant` is called."""
         if self._pending is not None:
             raise RuntimeError("a message was written before the one before it had gone")
+        if self._is_finished:
+            raise RuntimeError("a message was written after the half-close")
         self._pending, self._offset = message, 0
         self._flush()
 
     def finish(self) -> None:
-        """Send the half-close, behind the message that may still wait."""
-        self._is_finishing = True
+        """Send the half-close, behind the message that may still wait. Idempotent."""
+        self._is_finished = True
         self._flush()
 
     def grant(self, count: int) -> None:
@@ -90,8 +93,8 @@ class MessageSender:
             if is_last:
                 self._pending = None
             self._send(Frame(call_id=self._call_id, message=Message(data=chunk, more=not is_last)), len(chunk))
-        if self._is_finishing and self._pending is None:
-            self._is_finishing = False
+        if self._is_finished and self._pending is None and not self._is_half_closed:
+            self._is_half_closed = True
             self._send(Frame(call_id=self._call_id, half_close=HalfClose()), 0)
 
 
@@ -136,7 +139,8 @@ class MessageReceiver:
             raise MessageTooLargeError(self._message_bytes_max)
         if more:
             self._chunks.append(chunk)
-            self._chunks_bytes += len(chunk)
+            # As credit counts them, or tiny chunks would hold far more memory than the message has bytes.
+            self._chunks_bytes += frame_cost(len(chunk))
             return
         if self._chunks:
             self._chunks.append(chunk)

@@ -10,7 +10,7 @@ their own call, though never its open.
 from collections import OrderedDict, deque
 
 from portcall.protos.portcall.v1.link_pb2 import Frame
-from portcall.wire.limits import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, TURN_BYTES_MIN
+from portcall.wire.limits import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, GATHER_FRAMES, TURN_BYTES_MIN
 
 FRAME_OVERHEAD_BYTES = 64
 """What a frame is taken to cost beside its message, in the accounts of an outbox."""
@@ -23,14 +23,17 @@ class Outbox:
     for the owner to see when a peer does not read.
     """
 
-    __slots__ = ("_small", "_small_bytes", "_turn_bytes", "_turns", "_urgent")
+    __slots__ = ("_grants", "_is_hasty", "_small", "_small_bytes", "_turn_bytes", "_turns", "_urgent")
 
     def __init__(self) -> None:
         self._urgent: list[Frame] = []
         self._small: list[Frame] = []
         self._small_bytes = 0
+        self._grants: dict[int, Frame] = {}
+        """The credit frames that wait, by call."""
         self._turns: OrderedDict[int, deque[tuple[Frame, int]]] = OrderedDict()
         self._turn_bytes = 0
+        self._is_hasty = False
 
     def __bool__(self) -> bool:
         return bool(self._small or self._turns or self._urgent)
@@ -40,9 +43,17 @@ class Outbox:
         """Return about how many bytes wait here."""
         return self._small_bytes + self._turn_bytes + FRAME_OVERHEAD_BYTES * len(self._small)
 
+    @property
+    def may_gather(self) -> bool:
+        """Whether only small frames of calls wait here, and few of them."""
+        return 0 < len(self._small) < GATHER_FRAMES and not (self._is_hasty or self._turns)
+
     def put_urgent(self, frame: Frame) -> None:
-        """Queue an event of the link itself."""
+        """Queue an event of the link itself. Of pongs only the newest waits, or a peer could pile them up."""
+        if frame.HasField("pong"):
+            self._urgent = [event for event in self._urgent if not event.HasField("pong")]
         self._urgent.append(frame)
+        self._is_hasty = True
 
     def put(self, frame: Frame, message_bytes: int) -> None:
         """Queue a frame of a call, with the number of message and metadata bytes that it carries."""
@@ -60,8 +71,17 @@ class Outbox:
         turn.append((frame, cost))
 
     def put_ahead(self, frame: Frame) -> None:
-        """Queue a credit or a cancel before the messages that its call has waiting."""
+        """Queue a credit or a cancel before the messages that its call has waiting.
+
+        Grants to one call that wait become one, or a peer that grants little by little could pile them up.
+        """
+        if frame.HasField("credit"):
+            waiting = self._grants.setdefault(frame.call_id, frame)
+            if waiting is not frame:
+                waiting.credit.bytes += frame.credit.bytes
+                return
         self._small.append(frame)
+        self._is_hasty = True
 
     def drop_chunks(self, call_id: int) -> None:
         """Forget the messages of a call that nobody wants any more."""
@@ -73,7 +93,9 @@ class Outbox:
         """Remove and return the next batch; empty if nothing waits."""
         batch = self._urgent
         self._urgent = []
+        self._is_hasty = False
         if self._small:
+            self._grants.clear()
             batch = self._take_small(batch)
         if self._turns:
             self._take_turns(batch)
@@ -98,6 +120,7 @@ class Outbox:
         """Forget everything."""
         self._urgent, self._small, self._turns = [], [], OrderedDict()
         self._small_bytes = self._turn_bytes = 0
+        self._grants.clear()
 
     def _take_small(self, batch: list[Frame]) -> list[Frame]:
         small = self._small
@@ -116,12 +139,19 @@ class Outbox:
         return batch + small[:taken]
 
     def _take_turns(self, batch: list[Frame]) -> None:
-        size = 0
-        while self._turns and size < BATCH_BYTES_MAX:
-            call_id, turn = self._turns.popitem(last=False)
+        turns, size = self._turns, 0
+        # A call with small frames left behind waits for them: its open may be among them.
+        behind = {frame.call_id for frame in self._small}
+        ready = deque(turns if not behind else (call_id for call_id in turns if call_id not in behind))
+        while ready and size < BATCH_BYTES_MAX:
+            call_id = ready.popleft()
+            turn = turns[call_id]
             frame, cost = turn.popleft()
             if turn:
-                self._turns[call_id] = turn
+                turns.move_to_end(call_id)
+                ready.append(call_id)
+            else:
+                del turns[call_id]
             batch.append(frame)
             size += cost
             self._turn_bytes -= cost

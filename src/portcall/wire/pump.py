@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol
 import grpc
 
 from portcall.protos.portcall.v1.link_pb2 import Frame, Goodbye, Ping, Pong
-from portcall.wire.limits import Liveness
+from portcall.wire.limits import BUSY_TURN_S, GATHER_S, LINK_BYTES_MAX, Liveness
 from portcall.wire.link import Link
 
 STREAM_ERRORS = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
@@ -36,17 +36,27 @@ class PeerLeftError(Exception):
         self.reason = goodbye.reason
 
 
+class PeerNotReadingError(Exception):
+    """The other side goes on sending, and does not read what that has this side answer."""
+
+
 class Pump:
     """Runs one link over one stream until either ends.
 
     The reader only routes: `on_frames` must not wait. The writer is the only one that writes to the stream.
     """
 
-    __slots__ = ("_is_heard", "_link", "_liveness", "_on_frames", "_stream")
+    __slots__ = ("_bytes_held_max", "_is_heard", "_link", "_liveness", "_on_frames", "_stream")
 
     def __init__(
-        self, link: Link, stream: Stream, on_frames: Callable[[Sequence[Frame]], None], liveness: Liveness
+        self,
+        link: Link,
+        stream: Stream,
+        on_frames: Callable[[Sequence[Frame]], None],
+        liveness: Liveness,
+        bytes_held_max: int = LINK_BYTES_MAX,
     ) -> None:
+        self._bytes_held_max = bytes_held_max
         self._link = link
         self._stream = stream
         self._on_frames = on_frames
@@ -59,6 +69,7 @@ class Pump:
         Raises:
             StreamLostError: the stream broke, or the other side was silent for too long.
             PeerLeftError: the other side said goodbye.
+            PeerNotReadingError: more than `bytes_held_max` waits for the other side.
             ProtocolError: the other side broke the link's rules.
         """
         loop = asyncio.get_running_loop()
@@ -70,9 +81,12 @@ class Pump:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        for task in done:
-            task.result()
-        raise StreamLostError("the stream was cancelled")
+        failure = next((task.exception() for task in done if not task.cancelled()), None)
+        try:
+            raise failure or StreamLostError("the stream was cancelled")
+        finally:
+            # What is raised holds this frame, and these hold what is raised: a ring, which would keep the socket.
+            del failure, done, tasks
 
     async def _read(self) -> NoReturn:
         """Route what arrives."""
@@ -91,6 +105,8 @@ class Pump:
                 frames = self._take_events(frames)
             if frames:
                 on_frames(frames)
+                if link.bytes_held > self._bytes_held_max:
+                    raise PeerNotReadingError(f"{link.bytes_held} bytes wait to be read, and more are asked for")
 
     def _take_events(self, frames: Sequence[Frame]) -> Sequence[Frame]:
         """Answer pings, end at a goodbye; return what is the owner's."""
@@ -109,6 +125,8 @@ class Pump:
         loop = asyncio.get_running_loop()
         stream, link = self._stream, self._link
         while True:
+            if link.may_gather and await _is_loop_busy(loop):
+                await asyncio.sleep(GATHER_S)
             batch = link.next_batch()
             if batch is None:
                 ready = loop.create_future()
@@ -139,6 +157,13 @@ class Pump:
             missed += 1
             count += 1
             self._link.send_event(Frame(ping=Ping(value=count)))
+
+
+async def _is_loop_busy(loop: asyncio.AbstractEventLoop) -> bool:
+    """Let the event loop turn once; return whether that took so long that others must have had work to do."""
+    before = loop.time()
+    await asyncio.sleep(0)
+    return loop.time() - before > BUSY_TURN_S
 
 
 def _resolve(future: asyncio.Future[None]) -> Callable[[], None]:

@@ -22,7 +22,10 @@ from portcall.worker.handlers import Methods, RpcHandler
 
 logger = logging.getLogger("portcall.worker")
 
-SLOTS_DEFAULT = 100
+SLOTS_DEFAULT = 1_000
+"""Fit for handlers that mostly wait; grpcio's own servers have no bound at all. Handlers that compute want about as many
+slots as there are cores, so that what they cannot run yet stays with the hub, for whichever worker is free first."""
+
 GRACE_S_DEFAULT = 30.0
 
 
@@ -34,7 +37,7 @@ class Worker(grpc.aio.Server):
 
     Args:
         hub: HOST:PORT or unix:PATH of the hub; if None, the environment's PORTCALL_HUB, and then 127.0.0.1:7070.
-        slots: how many calls it takes at once.
+        slots: how many calls it takes at once; a few for handlers that compute, many for those that wait.
         name: how people shall see it; if None, "HOST-PID".
         interceptors: server interceptors, the first outermost.
 
@@ -59,9 +62,11 @@ class Worker(grpc.aio.Server):
         self._execution: Execution | None = None
         self._dialer: Dialer | None = None
         self._attached: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self._owner: _WorkerLink | None = None
         self._stopped: asyncio.Event | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._grace_over = asyncio.Event()
+        self._grace_timer: asyncio.TimerHandle | None = None
 
     # --- grpc.aio.Server -------------------------------------------------------------------------------------------
 
@@ -92,7 +97,7 @@ class Worker(grpc.aio.Server):
         self.add_insecure_port(address)
 
     async def start(self) -> None:
-        """Dial the hub; return once the worker has been attached for the first time.
+        """Dial the hub; return once the worker has been attached for the first time, or was stopped before.
 
         A hub that cannot be reached is dialled again and again; bound the wait with `asyncio.timeout`.
 
@@ -104,7 +109,7 @@ class Worker(grpc.aio.Server):
             raise ConfigurationError("this worker has no methods; call add_XServicer_to_server(servicer, worker) first")
         loop = asyncio.get_running_loop()
         self._execution = Execution(self._methods, self.slots)
-        self._attached, self._drained, self._stopped = loop.create_future(), loop.create_future(), asyncio.Event()
+        self._attached, self._stopped = loop.create_future(), asyncio.Event()
         environment = report_environment()
         hello = WorkerHello(
             name=self.name or f"{socket.gethostname()}-{environment.pid}",
@@ -113,7 +118,8 @@ class Worker(grpc.aio.Server):
             environment=environment,
         )
         config = DialerConfig(target=hub_target(self.hub), path=ATTACH, worker=hello)
-        self._dialer = Dialer(config, _WorkerLink(self._execution, self._attached, self._drained))
+        self._owner = _WorkerLink(self._execution, self._attached)
+        self._dialer = Dialer(config, self._owner)
         self._dialer.start()
         await asyncio.shield(self._attached)
 
@@ -125,10 +131,14 @@ class Worker(grpc.aio.Server):
         """
         if self._dialer is None:
             return
-        earlier = self._stopping
-        self._stopping = asyncio.get_running_loop().create_task(self._stop(grace or 0.0))
-        if earlier is not None:
-            earlier.cancel()
+        loop = asyncio.get_running_loop()
+        over_at = loop.time() + (grace or 0.0)
+        if self._stopping is None:
+            self._stopping = loop.create_task(self._stop())
+        if self._grace_timer is None or over_at < self._grace_timer.when():
+            if self._grace_timer is not None:
+                self._grace_timer.cancel()
+            self._grace_timer = loop.call_at(over_at, self._grace_over.set)
         await asyncio.shield(self._stopping)
 
     async def wait_for_termination(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # as grpcio has it
@@ -174,24 +184,38 @@ class Worker(grpc.aio.Server):
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
-    async def _stop(self, grace_s: float) -> None:
-        execution, dialer, drained = self._execution, self._dialer, self._drained
+    async def _stop(self) -> None:
+        execution, dialer, attached = self._execution, self._dialer, self._attached
         assert execution is not None
         assert dialer is not None
-        assert drained is not None
+        assert attached is not None
         assert self._stopped is not None
-        try:
-            async with asyncio.timeout(grace_s):
-                if dialer.link.state is LinkState.OPEN:
-                    dialer.link.send(Frame(drain=Drain()))
-                    await asyncio.shield(drained)
-                await execution.wait_quiet()
-        except TimeoutError:
+        loop = asyncio.get_running_loop()
+        parts = [loop.create_task(self._drain(execution, dialer)), loop.create_task(self._grace_over.wait())]
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        for part in parts:
+            part.cancel()
+        await asyncio.wait(parts)
+        if execution.calls_count:
             execution.cancel_all()
             await self._let_cancelled_calls_end(execution)
         await dialer.close()
         await execution.close()
+        if self._grace_timer is not None:
+            self._grace_timer.cancel()
+        if not attached.done():
+            attached.set_result(None)
         self._stopped.set()
+
+    async def _drain(self, execution: Execution, dialer: Dialer) -> None:
+        """Have the hub send no new calls, and finish those that run."""
+        assert self._owner is not None
+        link = dialer.link
+        # While the link is down there may still be results to deliver, once it is back.
+        is_owing = link.state is LinkState.SUSPENDED and (execution.calls_count or link.bytes_held)
+        if link.state is LinkState.OPEN or is_owing:
+            await self._owner.drain(link)
+        await execution.wait_quiet()
 
     async def _let_cancelled_calls_end(self, execution: Execution) -> None:
         """Give handlers a moment to take note of their cancellation."""
@@ -209,11 +233,17 @@ class Worker(grpc.aio.Server):
 class _WorkerLink:
     """What happens on the worker's link, for its dialer."""
 
-    def __init__(self, execution: Execution, attached: asyncio.Future[None], drained: asyncio.Future[None]) -> None:
+    def __init__(self, execution: Execution, attached: asyncio.Future[None]) -> None:
         self._execution = execution
         self._attached = attached
-        self._drained = drained
+        self._drained: asyncio.Future[None] | None = None
         self._last = ""
+
+    async def drain(self, link: Link) -> None:
+        """Ask for no new calls; return when none will follow."""
+        self._drained = asyncio.get_running_loop().create_future()
+        link.send(Frame(drain=Drain()))
+        await self._drained
 
     def on_session(self, link: Link, welcome: Welcome) -> None:
         """A hub has taken the worker in."""
@@ -224,8 +254,7 @@ class _WorkerLink:
     def on_frames(self, frames: Sequence[Frame]) -> None:
         """Pass frames on, but for the hub's word that no call will follow."""
         if any(frame.HasField("drain") for frame in frames if not frame.call_id):
-            if not self._drained.done():
-                self._drained.set_result(None)
+            self._note_drained()
             frames = [frame for frame in frames if frame.call_id]
         self._execution.on_frames(frames)
 
@@ -233,6 +262,7 @@ class _WorkerLink:
         """The callers of all calls are gone."""
         logger.warning("Lost the hub, and %d calls with it: %s", self._execution.calls_count, reason)
         self._execution.cancel_all()
+        self._note_drained()
 
     def on_connectivity(self, connectivity: Connectivity, reason: str) -> None:
         """Say it in the log, each thing once."""
@@ -241,3 +271,7 @@ class _WorkerLink:
         elif connectivity is Connectivity.FAILING and reason != self._last:
             logger.warning("The hub cannot be reached, dialling on: %s", reason)
         self._last = "" if connectivity is Connectivity.READY else reason if reason != "dialling" else self._last
+
+    def _note_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)

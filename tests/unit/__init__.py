@@ -1,0 +1,1 @@
+"""Pure tests: no sockets, no clocks but those that a test winds."""

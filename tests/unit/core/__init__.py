@@ -1,0 +1,1 @@
+"""The switchboard and its parts, one decision at a time."""

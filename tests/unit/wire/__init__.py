@@ -1,0 +1,1 @@
+"""The link and its parts, without a stream beneath."""
