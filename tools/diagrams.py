@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from portcall.core import calls
 from portcall.wire import link
@@ -16,7 +17,7 @@ from portcall.wire import link
 DOC = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
 
 
-def diagram(transitions: Mapping[tuple[Enum, Enum], Enum], first: Enum) -> str:
+def diagram(transitions: Mapping[Any, Enum], first: Enum) -> str:
     """Return a table of transitions as a Mermaid state diagram."""
     rows = [f"    [*] --> {first.name}"]
     rows += [f"    {state.name} --> {then.name}: {event.name.lower()}" for (state, event), then in transitions.items()]

@@ -1,8 +1,9 @@
 """Standard grpcio code. The only unusual line is the one that makes the server."""
 
-import portcall
 from greet_pb2 import HelloReply
 from greet_pb2_grpc import GreeterServicer, add_GreeterServicer_to_server
+
+import portcall
 
 
 class Greeter(GreeterServicer):

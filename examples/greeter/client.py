@@ -2,9 +2,10 @@
 
 import asyncio
 
-import portcall
 from greet_pb2 import HelloRequest
 from greet_pb2_grpc import GreeterStub
+
+import portcall
 
 
 async def main():

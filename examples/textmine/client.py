@@ -6,7 +6,6 @@ statistics of the whole corpus follow into the same `Rank` call, and the final k
 
 `Count` and `Rank` each occupy a slot of some worker from the first document to the last, so the fleet needs three.
 """
-# ruff: noqa: T201 - as a program it prints
 
 import argparse
 import asyncio
@@ -18,11 +17,10 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import grpc
-
 import report
 import textmine_pb2 as pb
 from findings import Findings
-from results import Extracted, Listed, MiningOptions, MiningResult, OnProgress, Progress
+from results import Counted, Extracted, Listed, MiningOptions, MiningResult, OnProgress, Progress
 from textmine_pb2_grpc import TextMineStub
 
 EXTRACT_ATTEMPTS_MAX = 3
@@ -158,7 +156,7 @@ async def main() -> None:
     import portcall  # noqa: PLC0415 - so that `mine` can be had without it
 
     parser = argparse.ArgumentParser(description="Find what a body of documents is about, on a Portcall fleet.")
-    parser.add_argument("--hub", default="localhost:7070", metavar="HOST:PORT")
+    parser.add_argument("--hub", default=None, metavar="HOST:PORT", help="the hub [PORTCALL_HUB, or 127.0.0.1:7070]")
     parser.add_argument("--input", type=Path, help="a directory of the workers' hosts [Python's standard library]")
     parser.add_argument("--out", type=Path, default=Path("textmine-out"), help="where to write the report")
     given = parser.parse_args()
@@ -168,6 +166,8 @@ async def main() -> None:
             result = await mine(channel, options, _print)
         except grpc.aio.AioRpcError as error:
             sys.exit(f"{error.code().name}: {error.details()}")
+    for share in result.workers:
+        print(f"{share.worker} did {share.document_count} documents")
     for path in report.write(result, given.out):
         print(f"wrote {path}")
 
@@ -176,8 +176,12 @@ def _print(event: Progress) -> None:
     match event:
         case Listed(document_count=count):
             print(f"{count} documents")
-        case Extracted(done=done, document_count=count, document_id=name, worker=worker, problem=problem):
-            print(f"[{done}/{count}] {name}: {problem or worker}")
+        case Extracted(document_id=name, problem=problem) if problem:
+            print(f"{name}: {problem}")
+        case Extracted(done=done, document_count=count) if done == count or done % max(1, count // 5) == 0:
+            print(f"extracted {done} of {count}")
+        case Counted(document_count=count, term_total=total):
+            print(f"counted {total} terms in {count} documents")
 
 
 if __name__ == "__main__":

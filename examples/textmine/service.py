@@ -3,7 +3,7 @@
 It only translates: from messages to values, from our errors to status codes. What blocks or computes for long goes to
 a thread, so that the event loop can answer others meanwhile.
 """
-# ruff: noqa: D102, N802 - the methods are named and described by textmine.proto
+# ruff: noqa: D102 - the methods are named and described by textmine.proto
 
 import asyncio
 import os
@@ -14,9 +14,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-import grpc
-
 import documents
+import grpc
 import mining
 import terms
 import textmine_pb2 as pb
@@ -68,7 +67,7 @@ class TextMine(TextMineServicer):
         async with _refusals(context):
             return await asyncio.to_thread(_extract, request)
 
-    async def Count(self, requests: AsyncIterator[pb.DocumentTerms], context: Context) -> pb.CorpusStatistics:  # noqa: ARG002
+    async def Count(self, requests: AsyncIterator[pb.DocumentTerms], context: Context) -> pb.CorpusStatistics:
         corpus = mining.Corpus()
         async for document in requests:
             corpus.add(dict(document.counts), document.term_total)

@@ -133,7 +133,7 @@ class _MarkupReader(HTMLParser):
         self.pieces: list[str] = []
         self._invisible_depth = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the base's
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in self.INVISIBLE:
             self._invisible_depth += 1
         self._separate(tag)

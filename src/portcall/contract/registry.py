@@ -8,8 +8,10 @@ from portcall.contract.contract import Contract, MethodKind
 
 
 class ContractRegistry:
-    """Methods, files and symbols by name. Where two contracts say different things of one name, the newer one counts;
-    what the hub says of its own services counts before all of them.
+    """Methods, files and symbols by name.
+
+    Where two contracts say different things of one name, the newer one counts; what the hub says of its own services
+    counts before all of them.
 
     Bounded: past `contracts_max` the oldest contracts go, those that `keep` names excepted.
     """

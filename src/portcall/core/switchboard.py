@@ -223,24 +223,15 @@ class Switchboard:
             call.is_patient = True
         opening.peer = client.name
         client.calls[client_id] = call
-        if is_unread:
-            self._refuse_overload(call, "The client does not read its replies; read them before calling again")
+        extra = metadata_bytes(opening.metadata) if opening.metadata else 0
+        if is_unread or self.is_closing or extra > self._limits.metadata_bytes_max:
+            self._turn_away(call, extra)
             return
-        if opening.metadata:
-            extra = metadata_bytes(opening.metadata)
-            size += extra
-            if extra > self._limits.metadata_bytes_max:
-                details = f"Received {extra} bytes of metadata; at most {self._limits.metadata_bytes_max} may be"
-                self._refuse(call, refusal(RESOURCE_EXHAUSTED, details))
-                return
-        call.bytes_held = size
+        call.bytes_held = size + extra
         timeout_us = opening.timeout_us
         if timeout_us and timeout_us < DEADLINE_S_MAX * 1e6:
             call.deadline = now + timeout_us / 1e6
             self._wake_at(call.deadline, call)
-        if self.is_closing:
-            self._refuse(call, refusal(UNAVAILABLE, "The hub is shutting down"))
-            return
         route = self._routes.get(call.method)
         worker = route.best_worker() if route is not None else None
         if worker is None:
@@ -439,6 +430,16 @@ class Switchboard:
         call.move(CallEvent.ABANDONED)
         call.open = None
         call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
+
+    def _turn_away(self, call: Call, metadata_size: int) -> None:
+        """Refuse a call that the hub will not take, whatever its workers could."""
+        if self.is_closing:
+            self._refuse(call, refusal(UNAVAILABLE, "The hub is shutting down"))
+        elif metadata_size > self._limits.metadata_bytes_max:
+            details = f"Received {metadata_size} bytes of metadata; at most {self._limits.metadata_bytes_max} may be"
+            self._refuse(call, refusal(RESOURCE_EXHAUSTED, details))
+        else:
+            self._refuse_overload(call, "The client does not read its replies; read them before calling again")
 
     def _refuse_overload(self, call: Call, details: str) -> None:
         self._refuse(call, overload(details, self._limits.retry_delay_s))

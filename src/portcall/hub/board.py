@@ -25,9 +25,9 @@ class Board:
 
     async def wait_quiet(self, timeout_s: float) -> None:
         """Wait until no call runs or waits, at most this long."""
-        self._quiet = self._loop.create_future()
+        quiet = self._quiet = self._loop.create_future()
         self._settle()
-        await asyncio.wait([self._quiet], timeout=timeout_s)
+        await asyncio.wait([quiet], timeout=timeout_s)
 
     def from_client(self, client: ClientPort, frames: Sequence[Frame]) -> None:
         """Take frames of a client; see `Switchboard.from_client`."""
@@ -78,7 +78,8 @@ class Board:
                 self._timer.cancel()
             self._timer = self._loop.call_at(due, self._tick)
         if self._quiet is not None and not (self.switchboard.calls_running or self.switchboard.calls_waiting):
-            self._quiet.set_result(None)
+            if not self._quiet.done():
+                self._quiet.set_result(None)
             self._quiet = None
 
     def _tick(self) -> None:

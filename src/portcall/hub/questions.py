@@ -138,12 +138,12 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the packa
         """Answer now and at every change."""
         last = None
         while True:
-            changed = self._changed
+            changed, is_closing = self._changed, self._is_closing
             status = self._status(request.service)
             if status != last:
                 last = status
                 yield health_pb2.HealthCheckResponse(status=status)
-            if self._is_closing:
+            if is_closing:
                 return
             await changed.wait()
 

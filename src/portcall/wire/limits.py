@@ -16,8 +16,8 @@ BATCH_BYTES_MAX: Final = 262_144
 GATHER_FRAMES: Final = 64
 GATHER_S: Final = 0.002
 BUSY_TURN_S: Final = 0.000_05
-"""A batch of fewer frames gathers for GATHER_S while the one before is not acknowledged and the event loop is busy, which
-is when a turn of it takes longer than BUSY_TURN_S. A batch costs as much as fifty frames, and a busy loop has better to
+"""A batch of fewer frames gathers for GATHER_S while the one before is not acknowledged and the event loop is busy: a
+turn of it takes longer than BUSY_TURN_S. A batch costs as much as fifty frames, and a busy loop has better to
 do than to send single ones. One caller at a time never waits for this, nor does an idle loop."""
 
 ACK_BATCHES: Final = 16

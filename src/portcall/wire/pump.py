@@ -13,6 +13,9 @@ from portcall.wire.link import Link
 STREAM_ERRORS = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
 """All that grpc.aio raises at a stream that has ended."""
 
+LAST_WRITE_S = 2.0
+"""How long a peer that is about to be sent away may take to let the batch pass that is under way."""
+
 
 class Stream(Protocol):
     """The two verbs that a gRPC server's context and a client's stream call share."""
@@ -46,7 +49,7 @@ class Pump:
     The reader only routes: `on_frames` must not wait. The writer is the only one that writes to the stream.
     """
 
-    __slots__ = ("_bytes_held_max", "_is_heard", "_link", "_liveness", "_on_frames", "_stream")
+    __slots__ = ("_bytes_held_max", "_is_heard", "_is_over", "_link", "_liveness", "_on_frames", "_stream")
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Pump:
         self._on_frames = on_frames
         self._liveness = liveness
         self._is_heard = False
+        self._is_over = False
 
     async def run(self) -> NoReturn:
         """Move batches until the stream or the session ends.
@@ -76,17 +80,26 @@ class Pump:
         tasks = [loop.create_task(part) for part in (self._read(), self._write(), self._watch())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            failure = next((task.exception() for task in done if not task.cancelled()), None)
+            if not isinstance(failure, (StreamLostError, PeerLeftError)):
+                await self._finish_writing(tasks[1])
         finally:
             self._link.on_ready = None
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        failure = next((task.exception() for task in done if not task.cancelled()), None)
         try:
             raise failure or StreamLostError("the stream was cancelled")
         finally:
             # What is raised holds this frame, and these hold what is raised: a ring, which would keep the socket.
             del failure, done, tasks
+
+    async def _finish_writing(self, writing: asyncio.Task[None]) -> None:
+        """Let the batch pass that is under way, so that a goodbye can follow it; a write that is cut off blocks it."""
+        self._is_over = True
+        if self._link.on_ready is not None:
+            self._link.on_ready()
+        await asyncio.wait([writing], timeout=LAST_WRITE_S)
 
     async def _read(self) -> NoReturn:
         """Route what arrives."""
@@ -120,11 +133,11 @@ class Pump:
                 rest.append(frame)
         return rest
 
-    async def _write(self) -> NoReturn:
+    async def _write(self) -> None:
         """Send whatever has gathered since the last write, as long as there is any."""
         loop = asyncio.get_running_loop()
         stream, link = self._stream, self._link
-        while True:
+        while not self._is_over:
             if link.may_gather and await _is_loop_busy(loop):
                 await asyncio.sleep(GATHER_S)
             batch = link.next_batch()
