@@ -37,7 +37,7 @@ async def test_three_terminals_of_textmine(processes: Processes, tmp_path: Path)
     texts, out = tmp_path / "texts", tmp_path / "out"
     texts.mkdir()
     for number in range(5):
-        (texts / f"{number}.txt").write_text("A harbour has ships, and a ship has a port to call at. 항구에 배가 있다.\n")
+        (texts / f"{number}.txt").write_text("A ship has a port to call at. 항구에 배가 있다.\n")
     hub = await processes.hub()
     folder = EXAMPLES / "textmine"
     await processes.worker("app:worker", hub, folder=folder)
