@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from portcall.cli.demo.progress import Lines
-from portcall.cli.output import duration
+from portcall.cli.output import duration, fits, table
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,10 @@ def test_plain_progress_takes_ten_lines_at_most_and_tells_the_end(document_count
     said = out.getvalue().splitlines()
     assert len(said) == lines
     assert said[-1] == f"{document_count} of {document_count} documents"
+
+
+@pytest.mark.parametrize(("width", "is_fitting"), [(8, False), (13, False), (14, True), (200, True)])
+def test_table_fits_where_no_cell_has_to_be_folded(width: int, is_fitting: bool) -> None:
+    made = table("NAME", "STATE")
+    made.add_row("crane-1", "ready")
+    assert fits(Console(file=io.StringIO(), width=width), made) is is_fitting

@@ -1,0 +1,44 @@
+"""How commands fail: one line on stderr, and an exit code that scripts can use."""
+
+import click
+from click.core import ParameterSource
+
+from portcall.errors import ConfigurationError, PortcallError
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+"""It failed, and may succeed when tried again."""
+
+EXIT_MISTAKE = 2
+"""It cannot succeed until the command, a setting or the app is changed."""
+
+EXIT_INTERRUPTED = 130
+"""Ctrl-C. As shells have it: 128 plus the signal's number."""
+
+
+class FailedError(PortcallError):
+    """Something else than the command is to blame; the message says what, and what to do."""
+
+
+def report_error(error: click.ClickException | PortcallError) -> int:
+    """Say on stderr, in one line, what is wrong; return the exit code that goes with it."""
+    click.echo(f"portcall: error: {_words(error)}", err=True)
+    is_mistake = isinstance(error, click.UsageError | ConfigurationError)
+    return EXIT_MISTAKE if is_mistake else EXIT_FAILED
+
+
+def _words(error: click.ClickException | PortcallError) -> str:
+    if not isinstance(error, click.ClickException):
+        return str(error)
+    message = " ".join(error.format_message().split()).rstrip(".")
+    message = message[:1].lower() + message[1:] + _origin(error)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message}. See: {context.command_path} --help" if context is not None else message
+
+
+def _origin(error: click.ClickException) -> str:
+    """Say where a bad value was set, if that was not the command line."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return ""
+    is_from_environment = error.ctx.get_parameter_source(error.param.name or "") is ParameterSource.ENVIRONMENT
+    return f" (set by {error.param.envvar} in the environment)" if is_from_environment else ""

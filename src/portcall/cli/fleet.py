@@ -1,0 +1,136 @@
+"""`portcall fleet`."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import click
+import grpc
+from rich.table import Table
+
+from portcall.cli.exits import FailedError
+from portcall.cli.options import as_json, hub_address
+from portcall.cli.output import console, duration, fits, table
+from portcall.errors import ConfigurationError, PortcallError
+from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, WorkerStatus
+from portcall.wire.target import hub_target
+
+ANSWER_S = 5.0
+"""How long a hub may take to answer."""
+
+
+class Column(NamedTuple):
+    """A column of the table of workers."""
+
+    heading: str
+    text: Callable[[WorkerStatus], str]
+    is_essential: bool = True
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def fleet(ctx: click.Context) -> None:
+    """Look at the fleet."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@fleet.command(
+    epilog="""\b
+Examples:
+  portcall fleet ls
+  portcall fleet ls --json | jq -r '.workers[].name'"""
+)
+@hub_address
+@as_json
+def ls(*, hub: str | None, is_json: bool) -> None:
+    """List the workers that are attached to the hub.
+
+    A worker is ready, draining (it finishes its calls and takes no new ones) or suspended (its connection dropped, and
+    it may come back and go on). ENDED counts the calls that it has ended, UP the time since it came. A terminal that is
+    too narrow for all columns gets those that matter most; --json has all.
+    """
+    target = hub_target(hub)
+    workers = list_workers(target)
+    if is_json:
+        click.echo(json.dumps({"hub": target, "workers": [_as_json(worker) for worker in workers]}, indent=2))
+    elif workers:
+        _print_table(workers)
+    else:
+        click.echo(f"No workers on the hub at {target}\nStart one:  portcall worker app:worker --hub {target}")
+
+
+def list_workers(target: str) -> Sequence[WorkerStatus]:
+    """Ask a hub for its workers.
+
+    Raises:
+        FailedError: it does not answer.
+        ConfigurationError: what answers there is not a hub.
+    """
+    with grpc.insecure_channel(target) as channel:
+        ask = channel.unary_unary(
+            "/portcall.v1.Fleet/ListWorkers",
+            request_serializer=ListWorkersRequest.SerializeToString,
+            response_deserializer=ListWorkersReply.FromString,
+        )
+        try:
+            return ask(ListWorkersRequest(), timeout=ANSWER_S).workers
+        except grpc.RpcError as error:
+            raise _explained(target, error) from None
+
+
+def _explained(target: str, error: Any) -> PortcallError:
+    match error.code():
+        case grpc.StatusCode.UNAVAILABLE:
+            reason = re.sub(r"^.*: ", "", error.details())
+            return FailedError(
+                f"no hub answers at {target} ({reason}). Start one with 'portcall hub', or name another with --hub"
+            )
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return ConfigurationError(
+                f"what answers at {target} is not a Portcall hub (UNIMPLEMENTED: {error.details()}). Correct --hub"
+            )
+        case code:
+            return FailedError(f"the hub at {target} answered {code.name}: {error.details()}. Look at its log")
+
+
+def _state(worker: WorkerStatus) -> str:
+    return WorkerStatus.State.Name(worker.state).removeprefix("STATE_").lower()
+
+
+COLUMNS = (
+    Column("NAME", lambda worker: worker.name),
+    Column("STATE", _state),
+    Column("HOST", lambda worker: worker.host),
+    Column("PID", lambda worker: str(worker.pid)),
+    Column("OS", lambda worker: worker.os, is_essential=False),
+    Column("PYTHON", lambda worker: worker.python, is_essential=False),
+    Column("SLOTS", lambda worker: str(worker.slots)),
+    Column("RUNNING", lambda worker: str(worker.running)),
+    Column("ENDED", lambda worker: str(worker.ended)),
+    Column("UP", lambda worker: duration(worker.attached_s)),
+    Column("SERVICES", lambda worker: "\n".join(worker.services)),
+)
+
+
+def _as_json(worker: WorkerStatus) -> dict[str, object]:
+    values = {field.name: getattr(worker, field.name) for field in WorkerStatus.DESCRIPTOR.fields}
+    return values | {"state": _state(worker), "services": list(worker.services)}
+
+
+def _print_table(workers: Sequence[WorkerStatus]) -> None:
+    """Print all columns if they fit, else those that one cannot do without."""
+    screen = console()
+    wide = _table(workers, COLUMNS)
+    is_fitting = fits(screen, wide)
+    screen.print(wide if is_fitting else _table(workers, [column for column in COLUMNS if column.is_essential]))
+
+
+def _table(workers: Sequence[WorkerStatus], columns: Sequence[Column]) -> Table:
+    made = table(*(column.heading for column in columns))
+    for worker in workers:
+        made.add_row(*(column.text(worker) for column in columns))
+    return made

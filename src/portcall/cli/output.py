@@ -1,0 +1,42 @@
+"""How commands print: to a terminal with tables that fit it, elsewhere plain lines that programs can cut."""
+
+from collections.abc import Container
+
+from rich.console import Console
+from rich.table import Table
+
+WIDTH_ELSEWHERE = 1_000
+"""Nobody folds what goes to a file or a program."""
+
+
+def console() -> Console:
+    """Return stdout. Colours and widths are the terminal's; NO_COLOR is respected."""
+    screen = Console(highlight=False, markup=False, emoji=False)
+    if not screen.is_terminal:
+        screen.width = WIDTH_ELSEWHERE
+    return screen
+
+
+def table(*headings: str, right: Container[int] = ()) -> Table:
+    """Return a table without lines, with a column for each heading; those of numbers are set to the right."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, heading in enumerate(headings):
+        made.add_column(heading, justify="right" if index in right else "left", overflow="fold")
+    return made
+
+
+def fits(screen: Console, made: Table) -> bool:
+    """Whether a table can be shown with no cell folded."""
+    return screen.measure(made, options=screen.options.update_width(WIDTH_ELSEWHERE)).maximum <= screen.width
+
+
+def duration(seconds: float) -> str:
+    """Write a time span with the two units that matter: 12s, 3m 05s, 2h 40m, 5d 03h."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02}h"
+    if hours:
+        return f"{hours}h {minute:02}m"
+    return f"{minutes}m {second:02}s" if minutes else f"{second}s"

@@ -1,0 +1,1 @@
+"""Real `portcall` processes, from their command line to their end."""

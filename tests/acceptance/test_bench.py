@@ -1,0 +1,44 @@
+"""The benchmarks run. What they measure is theirs to say; no test times anything."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ROUTES = ["direct grpc.aio", "grpc.aio through the hub", "portcall.Channel"]
+OVERLOAD = [
+    ("1x its room", "hub's growth"),
+    ("1x its room", "not done"),
+    ("10x its room", "hub's growth"),
+    ("10x its room", "done"),
+    ("10x its room", "refused"),
+    ("10x its room", "ended otherwise"),
+]
+ROWS = {
+    "latency": [(route, figure) for figure in ("p50", "p99") for route in ROUTES],
+    "unary": [(route, "rate") for route in ROUTES],
+    "map": [(how, "rate") for how in ("direct grpc.aio, 100 at once", "map, 1 worker", "map, 2 workers")] * 2,
+    "streams": [(route, "rate") for route in ROUTES] * 4,
+    "links": [("grpc.aio server, idle streams", "resident"), ("hub, idle workers", "resident")],
+    "slow-reader": [(route, "hub's growth") for route in ROUTES[1:]],
+    "overload": OVERLOAD * 4,
+}
+
+
+def test_every_row_is_there(tmp_path: Path) -> None:
+    document, results = tmp_path / "performance.md", tmp_path / "results.json"
+    shutil.copy(ROOT / "docs" / "performance.md", document)
+    command = [sys.executable, "-m", "bench", "--quick", "--json", str(results), "--markdown", str(document)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+    rows = json.loads(results.read_text())["rows"]
+    found = {group: [(row["contender"], row["figure"]) for row in rows if row["group"] == group] for group in ROWS}
+    assert found == ROWS
+    assert all(row["values"] for row in rows)
+    for row in rows:
+        assert row["contender"] in done.stdout
+        assert f"| {row['contender']} | {row['figure']} |" in document.read_text()
