@@ -82,7 +82,7 @@ class Hub:
         self._address = _listen(server, config.listen)
         await server.start()
         self._server = server
-        logger.info("Listening on %s", self._address)
+        logger.debug("Listening on %s", self._address)
 
     async def wait(self) -> None:
         """Wait until the hub has stopped."""

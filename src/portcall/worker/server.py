@@ -267,7 +267,7 @@ class _WorkerLink:
     def on_connectivity(self, connectivity: Connectivity, reason: str) -> None:
         """Say it in the log, each thing once."""
         if connectivity is Connectivity.READY:
-            logger.info("Attached to the hub (%s)", reason)
+            logger.info("Attached to the hub%s", " again, with nothing lost" if reason == "resumed" else "")
         elif connectivity is Connectivity.FAILING and reason != self._last:
             logger.warning("The hub cannot be reached, dialling on: %s", reason)
         self._last = "" if connectivity is Connectivity.READY else reason if reason != "dialling" else self._last
