@@ -233,20 +233,18 @@ class _FrameEngine:
         session = self._session
         message = self._serialize(request)
         size = len(message)
-        refusal = session.refuse(is_patient=self._is_patient)
-        if refusal is None and size > session.message_bytes_max:
-            details = f"Sent message larger than max ({size} vs. {session.message_bytes_max})"
-            refusal = End(status=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], details=details)
-        if refusal is not None:
-            self._window.put(index, refusal)
-            return
-        session.connect()
+        if not session.is_ready or size > session.message_bytes_max:
+            refusal = self._refuse(size)
+            if refusal is not None:
+                self._window.put(index, refusal)
+                return
+            session.connect()
         call_id = session.add(self, is_patient=self._is_patient)
         self._indexes[call_id] = index
-        frame = Frame(call_id=call_id)
+        frame = Frame()
         if self._template is not None:
             frame.CopyFrom(self._template)
-            frame.call_id = call_id
+        frame.call_id = call_id
         opening = frame.open
         opening.method = self._method
         if size <= FRAME_MESSAGE_BYTES_MAX:
@@ -255,6 +253,14 @@ class _FrameEngine:
             session.link.send(frame, size)
         else:
             self._caller(call_id).open(frame, message)
+
+    def _refuse(self, size: int) -> End | None:
+        """Return the end of a call that cannot be made, or None if it can."""
+        session = self._session
+        if size > session.message_bytes_max:
+            details = f"Sent message larger than max ({size} vs. {session.message_bytes_max})"
+            return End(status=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], details=details)
+        return session.refuse(is_patient=self._is_patient)
 
     def on_frame(self, frame: Frame) -> None:
         """Take a frame of one of the calls."""

@@ -35,6 +35,8 @@ class ClientSession:
         self._patient: set[int] = set()
         self._id_last = 0
         self._connectivity = grpc.ChannelConnectivity.IDLE
+        self.is_ready = False
+        """Whether `connectivity` is READY: what each call of a map asks first."""
         self._why = ""
         self._listeners: list[Callable[[], None]] = []
         self._dialer = Dialer(DialerConfig(target=target, path=SESSION), self)
@@ -151,6 +153,7 @@ class ClientSession:
         if connectivity is self._connectivity:
             return
         self._connectivity = connectivity
+        self.is_ready = connectivity is grpc.ChannelConnectivity.READY
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener()

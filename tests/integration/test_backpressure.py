@@ -1,0 +1,84 @@
+"""A slow reader slows its writer, never the hub and never another call."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from interop.service import Context, InteropStub
+from interop_pb2 import InputReply, StreamRequest, UnaryRequest
+
+from .servicers import Source, echo, number
+from .stage import Stage, until
+
+MESSAGE_BYTES = 65_536
+MESSAGES = 2_000
+# A window at each end and HTTP/2's on the way, with all that grpcio reads ahead: far less than the whole stream.
+READ_AHEAD_MAX = MESSAGES // 4
+
+
+@pytest.fixture(params=["native", "channel"])
+def way(request: pytest.FixtureRequest) -> str:
+    """By which channel a client calls."""
+    return str(request.param)
+
+
+def stub_by(way: str, stage: Stage, address: str) -> InteropStub:
+    return stage.native_stub(address) if way == "native" else stage.stub(address)
+
+
+async def test_slow_reader_holds_up_its_handler_alone(stage: Stage, way: str) -> None:
+    source = Source(body_bytes=MESSAGE_BYTES)
+    hub = await stage.hub()
+    await stage.worker(hub.address, StreamingOutputCall=source.handle, UnaryCall=echo)
+    stub = stub_by(way, stage, hub.address)
+    slow = stub.StreamingOutputCall(StreamRequest(body=b"%d" % MESSAGES))
+    assert number(await slow.read()) == 0
+    for _ in range(100):
+        await stub.UnaryCall(UnaryRequest(body=bytes(1_000)))
+    quick = stub.StreamingOutputCall(StreamRequest(body=b"50"))
+    assert [number(reply) async for reply in quick] == list(range(50))
+    assert source.sent - 50 < READ_AHEAD_MAX
+    slow.cancel()
+    await source.is_done.wait()
+
+
+async def test_slow_handler_holds_up_its_client_alone(stage: Stage, way: str) -> None:
+    taken = sent = 0
+    go_on = asyncio.Event()
+
+    async def take_slowly(requests: AsyncIterator[StreamRequest], context: Context) -> InputReply:
+        nonlocal taken
+        async for _ in requests:
+            taken += 1
+            if taken == 1:
+                await go_on.wait()
+        return InputReply(messages=taken)
+
+    async def requests() -> AsyncIterator[StreamRequest]:
+        nonlocal sent
+        body = bytes(MESSAGE_BYTES)
+        for _ in range(MESSAGES // 4):
+            sent += 1
+            yield StreamRequest(body=body)
+
+    hub = await stage.hub()
+    await stage.worker(hub.address, StreamingInputCall=take_slowly, UnaryCall=echo)
+    stub = stub_by(way, stage, hub.address)
+    slow = stub.StreamingInputCall(requests())
+    await until(lambda: taken == 1)
+    for _ in range(100):
+        await stub.UnaryCall(UnaryRequest(body=bytes(1_000)))
+    assert sent < READ_AHEAD_MAX
+    go_on.set()
+    assert await slow == InputReply(messages=MESSAGES // 4)
+
+
+async def test_client_that_reads_nothing_can_still_cancel(stage: Stage, way: str) -> None:
+    source = Source(body_bytes=MESSAGE_BYTES)
+    hub = await stage.hub()
+    await stage.worker(hub.address, StreamingOutputCall=source.handle)
+    call = stub_by(way, stage, hub.address).StreamingOutputCall(StreamRequest(body=b"%d" % MESSAGES))
+    await until(lambda: source.sent > 0)
+    call.cancel()
+    await source.is_done.wait()
+    assert source.sent < READ_AHEAD_MAX
