@@ -14,6 +14,7 @@ from portcall.cli.ending import stop_signals
 from portcall.cli.options import as_json, count, exit_with_stdin, log_level, seconds, setting, start_logging
 from portcall.core.limits import CallLimits
 from portcall.hub import Hub, HubConfig
+from portcall.wire.limits import Liveness
 
 logger = logging.getLogger("portcall.cli")
 
@@ -111,6 +112,23 @@ With --json the hub prints one line to stdout, when it is ready:
     default=_CONFIG.links_max,
     variable="PORTCALL_HUB_LINKS_MAX",
 )
+@setting(
+    "--link-bytes-max",
+    "Most bytes kept for a worker or client that does not read; past it, its link is ended.",
+    type=count,
+    metavar="BYTES",
+    default=_CONFIG.link_bytes_max,
+    shown=f"{_CONFIG.link_bytes_max >> 20} MiB",
+    variable="PORTCALL_HUB_LINK_BYTES_MAX",
+)
+@setting(
+    "--ping-interval",
+    "How often a silent link is asked whether it lives; the fourth time without an answer it counts as lost.",
+    type=seconds,
+    metavar="S",
+    default=_CONFIG.liveness.ping_interval_s,
+    variable="PORTCALL_HUB_PING_INTERVAL",
+)
 @log_level("PORTCALL_HUB_LOG_LEVEL")
 @as_json
 @exit_with_stdin
@@ -125,6 +143,8 @@ def hub(
     queue_bytes_max: int,
     message_bytes_max: int,
     links_max: int,
+    link_bytes_max: int,
+    ping_interval: float,
     log_level: str,
     is_json: bool,
 ) -> None:
@@ -135,6 +155,8 @@ def hub(
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         links_max=links_max,
+        link_bytes_max=link_bytes_max,
+        liveness=Liveness(ping_interval_s=ping_interval),
         limits=CallLimits(
             calls_waiting_max=queue_max, bytes_waiting_max=queue_bytes_max, worker_wait_max_s=worker_wait
         ),

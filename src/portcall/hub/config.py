@@ -43,6 +43,8 @@ class HubConfig:
         check_listen_address(self.listen, is_insecure=self.is_insecure)
         if self.message_bytes_max < 1:
             raise ConfigurationError(f"message_bytes_max is {self.message_bytes_max}; it must be at least 1 byte")
+        if self.liveness.ping_interval_s <= 0:
+            raise ConfigurationError(f"ping_interval_s is {self.liveness.ping_interval_s:g}; it must be above 0 seconds")
         if self.grace_s < 0:
             raise ConfigurationError(f"grace_s is {self.grace_s:g}; it cannot be negative (0 turns resumption off)")
 
