@@ -44,7 +44,7 @@ class HubConfig:
         if self.message_bytes_max < 1:
             raise ConfigurationError(f"message_bytes_max is {self.message_bytes_max}; it must be at least 1 byte")
         if self.liveness.ping_interval_s <= 0:
-            raise ConfigurationError(f"ping_interval_s is {self.liveness.ping_interval_s:g}; it must be above 0 seconds")
+            raise ConfigurationError(f"ping_interval_s is {self.liveness.ping_interval_s:g}; it must be above 0")
         if self.grace_s < 0:
             raise ConfigurationError(f"grace_s is {self.grace_s:g}; it cannot be negative (0 turns resumption off)")
 

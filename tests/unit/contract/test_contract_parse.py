@@ -84,7 +84,7 @@ def test_too_many_files_are_refused_and_named() -> None:
 
 @pytest.mark.parametrize("file", [b"\xff", b"\x0a\xff", FILE[:-1]], ids=["junk", "short", "cut"])
 def test_a_file_that_is_none_is_refused(file: bytes) -> None:
-    with pytest.raises(ProtocolError, match="not a google.protobuf.FileDescriptorProto"):
+    with pytest.raises(ProtocolError, match=r"not a google\.protobuf\.FileDescriptorProto"):
         parse_contract(contract_of(files=[FILE, file]))
 
 
@@ -118,7 +118,9 @@ def test_whatever_names_come_it_is_a_contract_or_an_offence(
     services: list[tuple[str, list[str]]], files: list[bytes]
 ) -> None:
     message = Contract(
-        services=[Service(name=name, methods=[Method(name=method) for method in methods]) for name, methods in services],
+        services=[
+            Service(name=name, methods=[Method(name=method) for method in methods]) for name, methods in services
+        ],
         files=files,
     )
     try:
@@ -128,7 +130,7 @@ def test_whatever_names_come_it_is_a_contract_or_an_offence(
     assert all(path.count("/") == 2 and path.isascii() and path.isprintable() for path in parsed.kinds)
 
 
-# --- fingerprints --------------------------------------------------------------------------------------------------------
+# --- fingerprints -----------------------------------------------------------------------------------------------------
 
 
 def test_equal_contracts_have_equal_fingerprints_and_others_do_not() -> None:
@@ -138,7 +140,7 @@ def test_equal_contracts_have_equal_fingerprints_and_others_do_not() -> None:
     assert fingerprint(again) == fingerprint(contracts[3]) == parse_contract(again).fingerprint
 
 
-# --- what a worker says of itself ------------------------------------------------------------------------------------------
+# --- what a worker says of itself -------------------------------------------------------------------------------------
 
 
 def spec(service: str, name: str, *, server_streaming: bool = False) -> MethodSpec:

@@ -127,7 +127,11 @@ def test_the_newer_of_two_contracts_counts() -> None:
 
 
 def test_a_file_comes_with_all_that_it_needs_each_once() -> None:
-    files = [file_of("a.proto"), file_of("b.proto", "a.proto"), file_of("c.proto", "a.proto", "b.proto", "missing.proto")]
+    files = [
+        file_of("a.proto"),
+        file_of("b.proto", "a.proto"),
+        file_of("c.proto", "a.proto", "b.proto", "missing.proto"),
+    ]
     registry = ContractRegistry()
     registry.add(contract_of("x.X", *files))
     found = [file.name for file in registry.with_dependencies(files[2])]
@@ -142,7 +146,7 @@ def test_files_that_need_each_other_do_not_go_on_for_ever() -> None:
     assert len(registry.with_dependencies(files[0])) == 2
 
 
-# --- forgetting ----------------------------------------------------------------------------------------------------------
+# --- forgetting -------------------------------------------------------------------------------------------------------
 
 
 def test_past_the_bound_the_oldest_contract_goes() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from portcall.protos.link_rules import CREDIT_BYTES_INITIAL, CREDIT_BYTES_MAX, FRAME_MESSAGE_BYTES_MAX
 from portcall.errors import ProtocolError
+from portcall.protos.link_rules import CREDIT_BYTES_INITIAL, CREDIT_BYTES_MAX, FRAME_MESSAGE_BYTES_MAX
 from portcall.protos.portcall.v1.link_pb2 import (
     Cancel,
     Credit,

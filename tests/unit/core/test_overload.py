@@ -3,8 +3,8 @@
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from portcall.protos.link_rules import FRAME_COST_BYTES_MIN
 from portcall.core.refusals import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED
+from portcall.protos.link_rules import FRAME_COST_BYTES_MIN
 from portcall.protos.portcall.v1.link_pb2 import End, Frame, Message, Open
 
 from .stand import METHOD, Stand, metadata_of
@@ -113,7 +113,7 @@ def test_a_small_call_that_waits_does_not_hold_on_to_the_batch_it_came_in() -> N
     assert call.held[0] is not followed
 
 
-# --- metadata ------------------------------------------------------------------------------------------------------------
+# --- metadata ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_call_with_more_metadata_than_may_be_is_refused() -> None:
@@ -135,7 +135,7 @@ def test_metadata_of_many_small_entries_counts_the_entries_too() -> None:
     assert client.end(client.open(metadata=entries)).status == RESOURCE_EXHAUSTED
 
 
-# --- a client that does not read -----------------------------------------------------------------------------------------
+# --- a client that does not read --------------------------------------------------------------------------------------
 
 
 def test_a_client_that_leaves_its_replies_unread_may_not_call_again_until_it_has_read_them() -> None:
@@ -175,7 +175,7 @@ def test_refusals_count_as_bytes_that_wait_to_be_read() -> None:
     assert all(size >= frame.end.ByteSize() for frame, size in zip(client.sink.frames, client.sink.sizes, strict=True))
 
 
-# --- deadlines and bounds ------------------------------------------------------------------------------------------------
+# --- deadlines and bounds ---------------------------------------------------------------------------------------------
 
 
 def test_calls_that_end_early_leave_nothing_behind_in_the_deadlines() -> None:

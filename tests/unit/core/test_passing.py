@@ -3,7 +3,7 @@
 import pytest
 
 from portcall.core.refusals import UNKNOWN
-from portcall.protos.portcall.v1.link_pb2 import COMPRESSION_GZIP, End, Frame, Headers, HalfClose, Metadatum
+from portcall.protos.portcall.v1.link_pb2 import COMPRESSION_GZIP, End, Frame, HalfClose, Headers, Metadatum
 
 from .stand import METHOD, OTHER, Stand, metadata_of
 

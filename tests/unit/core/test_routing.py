@@ -116,7 +116,7 @@ def test_what_was_sent_while_a_call_waited_follows_it_in_order() -> None:
     assert stand.board.bytes_waiting == 0
 
 
-# --- no worker ---------------------------------------------------------------------------------------------------------
+# --- no worker --------------------------------------------------------------------------------------------------------
 
 
 def test_a_method_that_nobody_has_brought_is_unimplemented_at_once() -> None:
@@ -259,7 +259,7 @@ def test_workers_that_come_and_go_do_not_pile_up_wakes_for_the_calls_that_wait()
     assert len(stand.board._deadlines) <= 3 * 100
 
 
-# --- what the hub says of itself -----------------------------------------------------------------------------------------
+# --- what the hub says of itself --------------------------------------------------------------------------------------
 
 
 def test_the_hub_tells_served_known_and_unknown_methods_apart() -> None:
@@ -281,7 +281,7 @@ def test_a_hub_that_is_closing_refuses_new_calls() -> None:
     stand.check_idle()
 
 
-# --- methods that are forgotten ------------------------------------------------------------------------------------------
+# --- methods that are forgotten ---------------------------------------------------------------------------------------
 
 
 def test_methods_that_nobody_serves_any_more_are_forgotten_past_a_bound() -> None:

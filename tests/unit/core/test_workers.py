@@ -110,7 +110,7 @@ def test_the_credit_of_a_call_given_back_is_what_it_was() -> None:
     assert client.call(call_id).up_credit == 65_536 - 64_000
 
 
-# --- a link that drops and resumes ---------------------------------------------------------------------------------------
+# --- a link that drops and resumes ------------------------------------------------------------------------------------
 
 
 def test_a_suspended_worker_gets_no_new_calls_and_keeps_its_own() -> None:
@@ -169,7 +169,7 @@ def test_a_worker_resumes_among_others_of_its_kind() -> None:
     assert (worker.port.free, other.port.free) == (1, 1)
 
 
-# --- draining ------------------------------------------------------------------------------------------------------------
+# --- draining ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_draining_worker_is_answered_and_gets_no_more_calls() -> None:
@@ -195,7 +195,7 @@ def test_draining_outlasts_a_drop_of_the_link() -> None:
     assert not worker.opens()
 
 
-# --- slots ---------------------------------------------------------------------------------------------------------------
+# --- slots ------------------------------------------------------------------------------------------------------------
 
 
 def test_more_slots_take_more_of_what_waits() -> None:
@@ -274,7 +274,7 @@ def test_a_worker_of_many_slots_leaves_no_traces_of_those_it_used() -> None:
     assert len(worker.port.pool._buckets) == 1
 
 
-# --- clients that are gone -----------------------------------------------------------------------------------------------
+# --- clients that are gone --------------------------------------------------------------------------------------------
 
 
 def test_the_calls_of_a_client_that_is_gone_are_cancelled() -> None:

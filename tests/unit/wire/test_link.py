@@ -40,7 +40,7 @@ def send_batches(link: Link, count: int) -> list[bytes]:
     return batches
 
 
-# --- numbers and acknowledgements ---------------------------------------------------------------------------------------
+# --- numbers and acknowledgements -------------------------------------------------------------------------------------
 
 
 def test_batches_are_numbered_from_one() -> None:
@@ -124,7 +124,7 @@ def test_a_link_that_has_stopped_still_acknowledges() -> None:
     assert batch_of(link).ack == ACK_BATCHES
 
 
-# --- drops and resumption -------------------------------------------------------------------------------------------------
+# --- drops and resumption ---------------------------------------------------------------------------------------------
 
 
 def test_what_was_not_received_is_repeated_as_it_was_and_before_what_is_new() -> None:
@@ -196,7 +196,7 @@ def test_a_false_claim_at_resumption_is_an_offence(received: int) -> None:
     assert link.state is LinkState.SUSPENDED
 
 
-# --- waking the writer ------------------------------------------------------------------------------------------------------
+# --- waking the writer ------------------------------------------------------------------------------------------------
 
 
 def test_a_writer_that_waits_is_woken_once_by_whatever_is_sent() -> None:
@@ -233,7 +233,7 @@ def test_a_writer_that_has_stopped_is_woken_when_it_may_go_on() -> None:
     assert woken
 
 
-# --- the end ---------------------------------------------------------------------------------------------------------------
+# --- the end ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_goodbye_goes_last_and_once() -> None:
@@ -315,7 +315,7 @@ def test_a_call_in_a_batch_that_may_be_lost_counts_as_sent() -> None:
     assert link.take_unsent_calls() == {}
 
 
-# --- offences --------------------------------------------------------------------------------------------------------------
+# --- offences ---------------------------------------------------------------------------------------------------------
 
 
 OFFENCES = {
@@ -323,7 +323,10 @@ OFFENCES = {
     "half a batch": (numbered(1)[:-1], "is not a portcall.v1.Frames message"),
     "a gap": (numbered(2), "batch 2 arrived where 1 was due"),
     "a wide gap": (numbered((1 << 64) - 1), "batch 18446744073709551615 arrived where 1 was due"),
-    "an acknowledgement of what was never sent": (Frames(ack=1).SerializeToString(), "batch 1 acknowledged, but only 0"),
+    "an acknowledgement of what was never sent": (
+        Frames(ack=1).SerializeToString(),
+        "batch 1 acknowledged, but only 0",
+    ),
     "frames without a number": (Frames(frames=[message(1)]).SerializeToString(), "a batch with frames has no number"),
     "more than a goodbye without a number": (
         Frames(frames=[Frame(goodbye=Goodbye()), message(1)]).SerializeToString(),

@@ -34,7 +34,7 @@ class LinkPair(RuleBasedStateMachine):
         self.ends = (End(), End())
         self.serial = 0
 
-    # --- what owners do ---
+    # --- what owners do -----------------------------------------------------------------------------------------------
 
     @rule(end=ENDS, call=CALLS, size=SIZES, count=st.sampled_from([1, 1, 1, 20]))
     def send(self, end: int, call: int, size: int, count: int) -> None:
@@ -44,7 +44,7 @@ class LinkPair(RuleBasedStateMachine):
             self.ends[end].sent.setdefault(call, []).append(data)
             self.ends[end].link.send(Frame(call_id=call, message=Message(data=data)), len(data))
 
-    # --- what streams do ---
+    # --- what streams do ----------------------------------------------------------------------------------------------
 
     @rule(end=ENDS, count=st.sampled_from([1, 1, 5, 100]))
     def write(self, end: int, count: int) -> None:
@@ -88,7 +88,7 @@ class LinkPair(RuleBasedStateMachine):
         dialler.link.resume(told)
         dialler.has_stream = other.has_stream = True
 
-    # --- what always holds ---
+    # --- what always holds --------------------------------------------------------------------------------------------
 
     @invariant()
     def what_has_arrived_is_what_was_sent_in_order(self) -> None:

@@ -245,7 +245,7 @@ def test_an_unfinished_message_is_told_from_none() -> None:
     assert receiver.read() == b""
 
 
-# --- any sizes, any order ------------------------------------------------------------------------------------------------
+# --- any sizes, any order ---------------------------------------------------------------------------------------------
 
 SIZES = st.one_of(
     st.integers(0, 200),

@@ -8,7 +8,12 @@ from portcall.protos.link_rules import metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import Metadatum
 from portcall.wire.metadata import from_frame, is_forwarded, to_frame
 
-OWN = [("x-trace", "abc"), ("authorization", "Bearer 1"), ("data-bin", b"\x00\xff"), ("grpc-status-details-bin", b"\x08")]
+OWN = [
+    ("x-trace", "abc"),
+    ("authorization", "Bearer 1"),
+    ("data-bin", b"\x00\xff"),
+    ("grpc-status-details-bin", b"\x08"),
+]
 TRANSPORTS = [":path", ":authority", "grpc-timeout", "grpc-encoding", "te", "content-type", "host", "user-agent",
               "connection", "transfer-encoding", "grpc-status", "grpc-anything"]  # fmt: skip
 

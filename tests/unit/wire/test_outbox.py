@@ -111,7 +111,9 @@ def test_turns_go_on_from_batch_to_batch() -> None:
 
 def test_opens_keep_their_order_whatever_their_size() -> None:
     outbox = Outbox()
-    frames = [opening(index, size) for index, size in enumerate((0, 65_536, 10, 60_000, 65_536, 0, 65_536, 65_536, 5), 1)]
+    frames = [
+        opening(index, size) for index, size in enumerate((0, 65_536, 10, 60_000, 65_536, 0, 65_536, 65_536, 5), 1)
+    ]
     put(outbox, *frames)
     assert take_all(outbox) == frames
 
@@ -140,7 +142,7 @@ def test_no_open_follows_a_drain(size: int, count: int) -> None:
     assert "open" not in {event for _, event in frames[frames.index((0, "drain")) :]}
 
 
-# --- ahead ---------------------------------------------------------------------------------------------------------------
+# --- ahead ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_cancel_overtakes_the_messages_of_its_call() -> None:
@@ -188,7 +190,7 @@ def test_dropping_what_is_not_there_is_no_different() -> None:
     assert len(outbox.take()) == 1
 
 
-# --- what has not left ---------------------------------------------------------------------------------------------------
+# --- what has not left ------------------------------------------------------------------------------------------------
 
 
 def test_calls_of_which_nothing_has_left_are_taken_back_whole() -> None:
@@ -225,7 +227,7 @@ def test_clearing_forgets_everything() -> None:
     assert outbox.take() == [Frame(call_id=1, credit=Credit(bytes=2))]
 
 
-# --- bounds of a batch ---------------------------------------------------------------------------------------------------
+# --- bounds of a batch ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -254,7 +256,7 @@ def test_a_batch_is_bounded_in_frames_and_bytes(make: Callable[[int], Frame], co
     assert outbox.bytes_queued == 0
 
 
-# --- any order of doing -------------------------------------------------------------------------------------------------
+# --- any order of doing -----------------------------------------------------------------------------------------------
 
 SIZES = st.sampled_from([0, 1, 100, TURN_BYTES_MIN - 1, TURN_BYTES_MIN, 30_000, 65_536])
 CALLS = st.integers(1, 8)
