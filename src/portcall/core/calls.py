@@ -60,6 +60,12 @@ TRANSITIONS: dict[tuple[CallState, CallEvent], CallState] = {
 }
 
 
+_AFTER = {
+    event: {state: then for (state, happened), then in TRANSITIONS.items() if happened is event} for event in CallEvent
+}
+"""`TRANSITIONS` by event: two look-ups of an integer cost half of what one of a pair does."""
+
+
 class Port:
     """One link's place at the switchboard. The hub's own ingress has ports of the same kind."""
 
@@ -116,7 +122,7 @@ class Call:
             RuntimeError: the event cannot happen in this state, which is a defect of the switchboard's.
         """
         try:
-            self.state = TRANSITIONS[self.state, event]
+            self.state = _AFTER[event][self.state]
         except KeyError:
             raise RuntimeError(
                 f"call {self.client_id} of {self.client.name} is {self.state.name} and cannot be {event.name}"

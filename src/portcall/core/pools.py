@@ -45,31 +45,28 @@ class Pool:
     """The workers that serve the same methods, in buckets by the number of their free slots.
 
     A slot taken or freed moves a worker by one bucket, so finding the best costs the same for three workers and for
-    three thousand. In a bucket, the worker that has been there longest is first: equals take turns.
+    three thousand. In a bucket, the worker that has been there longest is first: equals take turns. The best worker is
+    kept outside the buckets for as long as it has more free slots than all others, and then costs nothing to find.
     """
 
-    __slots__ = ("_buckets", "_most", "routes", "turns", "workers")
+    __slots__ = ("_best", "_buckets", "_most", "routes", "turns", "workers")
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
         self.workers: set[WorkerPort] = set()
         self.turns = Turns()
+        self._best: WorkerPort | None = None
         self._buckets: dict[int, OrderedDict[WorkerPort, None]] = {}
-        """None of them is empty."""
+        """Those with free slots, but for the best. No bucket is empty."""
         self._most = 0
-        """The highest bucket there is, or one that has just gone."""
+        """The highest bucket there is, or one that was above it; 0 if there never was one."""
 
     def best_worker(self) -> WorkerPort | None:
         """Return the worker with the most free slots, or None if none has a free slot."""
-        buckets = self._buckets
-        if not buckets:
-            return None
-        bucket = buckets.get(self._most)
-        if bucket is None:
-            # A slot that was taken leads one bucket down; only workers that leave or change their slots lead further.
-            self._most = self._most - 1 if self._most - 1 in buckets else max(buckets)
-            bucket = buckets[self._most]
-        return next(iter(bucket))
+        best = self._best
+        if best is not None and best.free > self._most:
+            return best
+        return self._choose_best()
 
     def add(self, worker: WorkerPort) -> None:
         """Let calls go to this worker."""
@@ -79,21 +76,49 @@ class Pool:
 
     def remove(self, worker: WorkerPort) -> None:
         """Let no calls go to this worker. Idempotent."""
-        if worker in self.workers:
-            self.workers.remove(worker)
-            if worker.free > 0:
-                self._leave(worker, worker.free)
+        if worker not in self.workers:
+            return
+        self.workers.remove(worker)
+        if worker is self._best:
+            self._best = None
+        elif worker.free > 0:
+            self._leave(worker, worker.free)
 
     def change_free(self, worker: WorkerPort, change: int) -> None:
         """Note that slots of this worker were taken or freed."""
         free = worker.free
         worker.free = now_free = free + change
-        if worker not in self.workers:
+        if worker is self._best or worker not in self.workers:
             return
         if free > 0:
             self._leave(worker, free)
         if now_free > 0:
             self._enter(worker, now_free)
+
+    def _choose_best(self) -> WorkerPort | None:
+        """Put the best so far among the others, behind its equals, and take the best of all out."""
+        buckets, old = self._buckets, self._best
+        if old is not None:
+            self._best = None
+            if old.free > 0:
+                self._enter(old, old.free)
+        most = self._highest(self._most)
+        if not most:
+            self._most = 0
+            return None
+        bucket = buckets[most]
+        best = self._best = next(iter(bucket))
+        self._leave(best, most)
+        self._most = self._highest(most)
+        return best
+
+    def _highest(self, bound: int) -> int:
+        """Return the highest bucket, which is not above this bound; 0 if there is none."""
+        # A slot that was taken leads one bucket down; only workers that leave or change their slots lead further.
+        for most in (bound, bound - 1):
+            if most in self._buckets:
+                return most
+        return max(self._buckets, default=0)
 
     def _enter(self, worker: WorkerPort, free: int) -> None:
         bucket = self._buckets.get(free)
