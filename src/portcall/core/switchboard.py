@@ -146,10 +146,10 @@ class Switchboard:
         calls = client.calls
         is_unread = client.sink.bytes_held > self._limits.unread_bytes_max
         for frame in frames:
-            kind = frame.WhichOneof("event")
-            if kind == "open":
+            if frame.HasField("open"):  # asked first, because it is most of them
                 self._open(client, frame, now, is_unread=is_unread)
                 continue
+            kind = frame.WhichOneof("event")
             call = calls.get(frame.call_id)
             if call is None:
                 check_late(client, frame, kind)
@@ -174,12 +174,13 @@ class Switchboard:
         """
         calls = worker.calls
         for frame in frames:
-            kind = frame.WhichOneof("event")
             call = calls.get(frame.call_id)
+            if call is not None and frame.HasField("end"):  # asked first, because it is most of them
+                self._end_from_worker(call, worker, frame, now)
+                continue
+            kind = frame.WhichOneof("event")
             if call is None:
                 self._worker_event(worker, frame, kind, now)
-            elif kind == "end":
-                self._end_from_worker(call, worker, frame, now)
             elif kind == "message":
                 message_down(call, frame)
             elif kind == "headers":

@@ -19,7 +19,7 @@ def retry_delay_s(end: End) -> float:
     (detail,) = status.details
     advice = RetryInfo()
     assert detail.Unpack(advice)
-    return advice.retry_delay.ToNanoseconds() / 1e9
+    return float(advice.retry_delay.ToNanoseconds()) / 1e9
 
 
 def test_past_the_bound_on_calls_a_caller_is_told_when_to_come_back() -> None:

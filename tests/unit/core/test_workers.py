@@ -271,7 +271,7 @@ def test_a_worker_of_many_slots_leaves_no_traces_of_those_it_used() -> None:
     for _ in range(500):
         worker.end_oldest()
     assert worker.port.pool is not None
-    assert len(worker.port.pool._buckets) == 1
+    assert len(worker.port.pool._buckets) <= 1
 
 
 # --- clients that are gone --------------------------------------------------------------------------------------------

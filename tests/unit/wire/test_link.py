@@ -1,5 +1,7 @@
 """One end of a link: numbers, acknowledgements, repetition, and what it does not stand for."""
 
+from collections.abc import Callable
+
 import pytest
 
 from portcall.errors import ProtocolError
@@ -199,21 +201,23 @@ def test_a_false_claim_at_resumption_is_an_offence(received: int) -> None:
 # --- waking the writer ------------------------------------------------------------------------------------------------
 
 
-def test_a_writer_that_waits_is_woken_once_by_whatever_is_sent() -> None:
-    sends = [
-        lambda link: link.send(message(1), 1),
-        lambda link: link.send_ahead(message(1)),
-        lambda link: link.send_event(Frame(ping=Ping())),
-        lambda link: link.say_goodbye(Goodbye.REASON_DONE, ""),
-        lambda link: link.close(),
-        lambda link: link.resume(0),
-    ]
-    for send in sends:
-        link, woken = open_link(), []
-        link.on_ready = lambda woken=woken: woken.append(1)  # type: ignore[misc]
-        send(link)  # type: ignore[no-untyped-call]
-        link.send(message(2), 1)
-        assert woken == [1]
+SENDS: dict[str, Callable[[Link], None]] = {
+    "send": lambda link: link.send(message(1), 1),
+    "send_ahead": lambda link: link.send_ahead(message(1)),
+    "send_event": lambda link: link.send_event(Frame(ping=Ping())),
+    "say_goodbye": lambda link: link.say_goodbye(Goodbye.REASON_DONE, ""),
+    "close": lambda link: link.close(),
+    "resume": lambda link: link.resume(0),
+}
+
+
+@pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
+def test_a_writer_that_waits_is_woken_once_by_whatever_is_sent(send: Callable[[Link], None]) -> None:
+    link, woken = open_link(), []
+    link.on_ready = lambda: woken.append(1)
+    send(link)
+    link.send(message(2), 1)
+    assert woken == [1]
 
 
 def test_a_writer_is_woken_by_an_acknowledgement_that_is_due() -> None:
@@ -241,7 +245,7 @@ def test_the_goodbye_goes_last_and_once() -> None:
     link.say_goodbye(Goodbye.REASON_DONE, "done")
     for call_id in range(1, 3_000):
         link.send(message(call_id), 1)
-    frames = []
+    frames: list[Frame] = []
     while (batch := link.next_batch()) is not None:
         frames += Frames.FromString(batch).frames
     assert len(frames) == 3_000

@@ -8,7 +8,7 @@ from portcall.protos.link_rules import metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import Metadatum
 from portcall.wire.metadata import from_frame, is_forwarded, to_frame
 
-OWN = [
+OWN: list[tuple[str, str | bytes]] = [
     ("x-trace", "abc"),
     ("authorization", "Bearer 1"),
     ("data-bin", b"\x00\xff"),
@@ -31,7 +31,7 @@ def test_the_transports_metadata_does_not_travel(key: str) -> None:
 
 
 def test_metadata_arrives_as_it_was_in_its_order_and_repeated_keys_too() -> None:
-    metadata = [*OWN, ("x-trace", "def"), ("x-empty", "")]
+    metadata: list[tuple[str, str | bytes]] = [*OWN, ("x-trace", "def"), ("x-empty", "")]
     assert from_frame(to_frame(metadata)) == tuple(metadata)
 
 
