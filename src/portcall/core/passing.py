@@ -7,9 +7,10 @@ Plain functions, one per kind of frame; this is the hottest code of the hub. Wha
 from collections.abc import MutableSequence
 
 from portcall.core.calls import Call, CallState, Port
+from portcall.core.refusals import STATUS_CODE_MAX, UNKNOWN
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import CREDIT_BYTES_MAX, FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, metadata_bytes
-from portcall.protos.portcall.v1.link_pb2 import Frame, Metadatum
+from portcall.protos.portcall.v1.link_pb2 import End, Frame, Metadatum
 
 
 def message_up(call: Call, frame: Frame) -> int:
@@ -87,6 +88,15 @@ def trim_metadata(entries: MutableSequence[Metadatum], bytes_max: int) -> int:
         return size
     del entries[:]
     return 0
+
+
+def trim_status(end: End, bytes_max: int) -> int:
+    """Make a worker's status one that gRPC has, and its details no longer than metadata may be; return their size."""
+    if end.status > STATUS_CODE_MAX:
+        end.status = UNKNOWN
+    if len(end.details) > bytes_max:
+        end.details = end.details[:bytes_max]
+    return len(end.details)
 
 
 def check_late(port: Port, frame: Frame, kind: str | None) -> None:

@@ -37,8 +37,16 @@ class Route:
         """Return the worker with the most free slots, or None if no worker has one."""
         if len(self.pools) == 1:
             return self.pools[0].best_worker()
-        candidates = [worker for pool in self.pools if (worker := pool.best_worker()) is not None]
-        return max(candidates, key=lambda worker: worker.free, default=None)
+        best, its_pool = None, None
+        for pool in self.pools:
+            worker = pool.best_worker()
+            if worker is not None and (best is None or worker.free > best.free):
+                best, its_pool = worker, pool
+        if its_pool is not None:
+            # Last among equals the next time.
+            self.pools.remove(its_pool)
+            self.pools.append(its_pool)
+        return best
 
 
 class Pool:

@@ -26,20 +26,19 @@ from portcall.core.passing import (
     message_down,
     message_up,
     trim_metadata,
+    trim_status,
 )
 from portcall.core.pools import Pool, Route
 from portcall.core.refusals import (
     DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED,
-    STATUS_CODE_MAX,
     UNAVAILABLE,
     UNIMPLEMENTED,
-    UNKNOWN,
     overload,
     refusal,
 )
 from portcall.errors import ProtocolError
-from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, metadata_bytes
+from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, detached, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
 
 DEADLINE_S_MAX = 10 * 365 * 86_400.0
@@ -281,7 +280,7 @@ class Switchboard:
         call.bytes_held += cost
         if call.held is None:
             call.held = []
-        call.held.append(_detached(frame))
+        call.held.append(detached(frame))
 
     # --- waiting ---------------------------------------------------------------------------------------------------
 
@@ -299,7 +298,7 @@ class Switchboard:
         if self.bytes_waiting + call.bytes_held > limits.bytes_waiting_max:
             self._refuse_overload(call, self._too_many_bytes())
             return
-        call.open = _detached(call.open)
+        call.open = detached(call.open)
         self.calls_waiting += 1
         self.bytes_waiting += call.bytes_held
         if route is None:
@@ -379,11 +378,8 @@ class Switchboard:
             cost = size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN  # noqa: FURB136
             if (cost > call.down_credit and end.HasField("message")) or size > FRAME_MESSAGE_BYTES_MAX:
                 raise ProtocolError(f"call {frame.call_id}: {size} bytes sent without credit for them")
-            status = end.status
-            if status:
-                size += len(end.details)
-                if status > STATUS_CODE_MAX:
-                    end.status = UNKNOWN
+            if end.status:
+                size += trim_status(end, self._limits.metadata_bytes_max)
             if end.trailers:
                 size += trim_metadata(end.trailers, self._limits.metadata_bytes_max)
             del worker.calls[frame.call_id]
@@ -471,7 +467,7 @@ class Switchboard:
         call.move(CallEvent.GIVEN_BACK)
         self.calls_running -= 1
         call.worker, call.worker_id = None, 0
-        call.open, *held = [_detached(frame) for frame in frames]
+        call.open, *held = [detached(frame) for frame in frames]
         call.held = held or None
         call.bytes_held = sum(max(frame.ByteSize(), FRAME_COST_BYTES_MIN) for frame in frames)
         route = self._know(call.method)
@@ -522,10 +518,3 @@ class Switchboard:
             if not route.has_worker:
                 for call in route.line.calls():
                     self._limit_wait(call, now)
-
-
-def _detached(frame: Frame) -> Frame:
-    """Return a copy that stands alone. A parsed frame keeps the memory of its whole batch alive, which may be large."""
-    copy = Frame()
-    copy.CopyFrom(frame)
-    return copy

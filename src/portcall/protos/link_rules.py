@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from portcall.protos.portcall.v1.link_pb2 import Metadatum
+from portcall.protos.portcall.v1.link_pb2 import Frame, Metadatum
 
 PROTOCOL_VERSION: Final = 1
 
@@ -28,3 +28,10 @@ def frame_cost(message_bytes: int) -> int:
 def metadata_bytes(entries: Sequence[Metadatum]) -> int:
     """Return the size of metadata as HTTP/2 counts it (RFC 9113, 6.5.2: 32 bytes for each entry)."""
     return sum(len(entry.key) + len(entry.value) + 32 for entry in entries)
+
+
+def detached(frame: Frame) -> Frame:
+    """Return a copy that stands alone, for a frame that is kept: a parsed one keeps its whole batch in memory."""
+    copy = Frame()
+    copy.CopyFrom(frame)
+    return copy

@@ -9,6 +9,7 @@ their own call, though never its open.
 
 from collections import OrderedDict, deque
 
+from portcall.protos.link_rules import detached
 from portcall.protos.portcall.v1.link_pb2 import Frame
 from portcall.wire.limits import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, GATHER_FRAMES, TURN_BYTES_MIN
 
@@ -23,7 +24,18 @@ class Outbox:
     for the owner to see when a peer does not read.
     """
 
-    __slots__ = ("_grants", "_is_hasty", "_small", "_small_bytes", "_turn_bytes", "_turns", "_urgent")
+    __slots__ = (
+        "_grants",
+        "_is_hasty",
+        "_is_holding",
+        "_returned",
+        "_returned_bytes",
+        "_small",
+        "_small_bytes",
+        "_turn_bytes",
+        "_turns",
+        "_urgent",
+    )
 
     def __init__(self) -> None:
         self._urgent: list[Frame] = []
@@ -34,14 +46,17 @@ class Outbox:
         self._turns: OrderedDict[int, deque[tuple[Frame, int]]] = OrderedDict()
         self._turn_bytes = 0
         self._is_hasty = False
+        self._is_holding = False
+        self._returned: list[Frame] = []
+        self._returned_bytes = 0
 
     def __bool__(self) -> bool:
-        return bool(self._small or self._turns or self._urgent)
+        return bool(self._small or self._turns or self._urgent or self._returned)
 
     @property
     def bytes_queued(self) -> int:
         """Return about how many bytes wait here."""
-        return self._small_bytes + self._turn_bytes + FRAME_OVERHEAD_BYTES * len(self._small)
+        return self._small_bytes + self._turn_bytes + self._returned_bytes + FRAME_OVERHEAD_BYTES * len(self._small)
 
     @property
     def may_gather(self) -> bool:
@@ -57,6 +72,8 @@ class Outbox:
 
     def put(self, frame: Frame, message_bytes: int) -> None:
         """Queue a frame of a call, with the number of message and metadata bytes that it carries."""
+        if self._is_holding:
+            frame = detached(frame)
         if (message_bytes < TURN_BYTES_MIN and (not self._turns or frame.call_id not in self._turns)) or frame.HasField(
             "open"
         ):
@@ -75,6 +92,8 @@ class Outbox:
 
         Grants to one call that wait become one, or a peer that grants little by little could pile them up.
         """
+        if self._is_holding:
+            frame = detached(frame)
         if frame.HasField("credit"):
             waiting = self._grants.setdefault(frame.call_id, frame)
             if waiting is not frame:
@@ -89,11 +108,29 @@ class Outbox:
         if turn is not None:
             self._turn_bytes -= sum(cost for _, cost in turn)
 
+    def hold(self) -> None:
+        """Until the next batch is taken, keep what waits here in frames that stand alone. Idempotent."""
+        if self._is_holding:
+            return
+        self._is_holding = True
+        self._grants.clear()
+        self._small = [detached(frame) for frame in self._small]
+        for call_id, turn in self._turns.items():
+            self._turns[call_id] = deque((detached(frame), cost) for frame, cost in turn)
+
+    def put_back(self, frames: list[Frame]) -> None:
+        """Queue frames before all others that were taken, and did not fit into their batch."""
+        self._returned = frames + self._returned
+        self._returned_bytes = sum(frame.ByteSize() for frame in self._returned)
+
     def take(self) -> list[Frame]:
         """Remove and return the next batch; empty if nothing waits."""
+        if self._returned:
+            batch, self._returned, self._returned_bytes = self._returned, [], 0
+            return batch
         batch = self._urgent
         self._urgent = []
-        self._is_hasty = False
+        self._is_hasty = self._is_holding = False
         if self._small:
             self._grants.clear()
             batch = self._take_small(batch)
@@ -106,7 +143,7 @@ class Outbox:
 
         Nothing of these calls has reached the other side, so they may be sent elsewhere (gRPC's transparent retry).
         """
-        frames = [*self._small, *(frame for turn in self._turns.values() for frame, _ in turn)]
+        frames = [*self._returned, *self._small, *(frame for turn in self._turns.values() for frame, _ in turn)]
         calls: dict[int, list[Frame]] = {}
         for frame in frames:
             if frame.HasField("open"):
@@ -118,8 +155,8 @@ class Outbox:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._urgent, self._small, self._turns = [], [], OrderedDict()
-        self._small_bytes = self._turn_bytes = 0
+        self._urgent, self._small, self._turns, self._returned = [], [], OrderedDict(), []
+        self._small_bytes = self._turn_bytes = self._returned_bytes = 0
         self._grants.clear()
 
     def _take_small(self, batch: list[Frame]) -> list[Frame]:

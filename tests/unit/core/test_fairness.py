@@ -1,13 +1,18 @@
 """Waiting calls take turns by client, whatever the clients do."""
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from .stand import METHOD, OTHER, Client, Stand, Worker
+
+METHODS = (METHOD, OTHER)
 
 
 def served(stand: Stand, worker: Worker, clients: list[Client], turns: int) -> list[int]:
     """Free one slot after another; return which client each slot went to."""
     by_peer = {client.port.name: index for index, client in enumerate(clients)}
+    worker.opens()
     order = []
     for _ in range(turns):
         worker.end_oldest()
@@ -147,6 +152,36 @@ def test_calls_that_waited_for_a_missing_worker_do_not_come_all_at_once() -> Non
     both = stand.worker(METHOD, OTHER, slots=1)
     order = served(stand, both, [patient, steady], 40)
     assert 19 <= order.count(0) <= 21
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["open", "open", "open", "end", "cancel"]), st.integers(0, 3), st.sampled_from(METHODS)),
+    max_size=150,
+)
+
+
+@settings(deadline=None)
+@given(STEPS)
+def test_no_client_is_served_twice_while_another_waits(steps: list[tuple[str, int, str]]) -> None:
+    stand = Stand()
+    worker, clients = busy(stand, *METHODS), [stand.client() for _ in range(4)]
+    passed_over: dict[int, set[int]] = {index: set() for index in range(4)}
+    """For each client that waits, those that have been served since it began to, or was served itself."""
+    for what, index, method in steps:
+        client = clients[index]
+        if what == "open":
+            client.open(method)
+        elif what == "cancel" and client.port.calls:
+            client.cancel(next(reversed(client.port.calls)))
+        for winner in served(stand, worker, clients, 1) if what == "end" and worker.port.calls else ():
+            passed_over[winner] = set()
+            for other in range(4):
+                is_waiting = any(call.worker is None for call in clients[other].port.calls.values())
+                assert not (is_waiting and winner in passed_over[other]), f"{winner} was served twice, {other} waits"
+                passed_over[other] = passed_over[other] | {winner} if is_waiting and other != winner else set()
+        for other in range(4):
+            if not any(call.worker is None for call in clients[other].port.calls.values()):
+                passed_over[other] = set()
 
 
 def test_a_call_given_back_comes_before_those_that_waited() -> None:

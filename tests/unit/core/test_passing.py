@@ -143,3 +143,12 @@ def test_calls_of_two_methods_do_not_mix() -> None:
     for frame in worker.opens():
         worker.end(frame.call_id, message=b"other" if frame.open.method == OTHER else b"method")
     assert {call_id: end.message for call_id, end in client.ends().items()} == ids
+
+
+def test_details_that_are_longer_than_metadata_may_be_are_cut() -> None:
+    stand = Stand(metadata_bytes_max=1_000)
+    client, worker = stand.client(), stand.worker()
+    call_id = client.open()
+    worker.end(1, status=2, details="x" * 1_001)
+    end = client.end(call_id)
+    assert end.details == "x" * 1_000

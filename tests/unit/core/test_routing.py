@@ -64,6 +64,19 @@ def test_workers_with_equally_many_free_slots_take_turns() -> None:
     assert order == [0, 1, 2] * 3
 
 
+def test_equals_take_turns_whatever_else_they_serve() -> None:
+    stand = Stand()
+    workers = [stand.worker(METHOD, slots=4), stand.worker(METHOD, OTHER, slots=4), stand.worker(METHOD, slots=4)]
+    client = stand.client()
+    order = []
+    for _ in range(12):
+        client.open(METHOD)
+        (taker,) = [worker for worker in workers if worker.opens()]
+        order.append(workers.index(taker))
+        taker.end_oldest()
+    assert order.count(1) >= 4
+
+
 def test_a_worker_of_more_methods_is_found_for_each_of_them() -> None:
     stand = Stand()
     narrow, wide = stand.worker(METHOD, slots=1), stand.worker(METHOD, OTHER, slots=3)

@@ -28,8 +28,8 @@ class MappingCall:
         self,
         requests: Iterable[Any],
         *,
-        ordered: bool = True,  # noqa: ARG002 - one after the other is ordered
-        limit: int | None = None,  # noqa: ARG002 - and never more than one
+        ordered: bool = True,
+        limit: int | None = None,
         return_exceptions: bool = False,
     ) -> AsyncIterator[Any]:
         for request in requests:

@@ -1,5 +1,4 @@
 """The whole pipeline over a real loopback connection."""
-# ruff: noqa: N802 - the methods are named by textmine.proto
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ class ForgetfulTextMine(TextMine):
 class CountlessTextMine(TextMine):
     """Is lost over counting."""
 
-    async def Count(self, requests: Any, context: Context) -> pb.CorpusStatistics:  # noqa: ARG002
+    async def Count(self, requests: Any, context: Context) -> pb.CorpusStatistics:
         await context.abort(grpc.StatusCode.UNAVAILABLE, "worker lost")
 
 

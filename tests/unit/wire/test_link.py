@@ -6,7 +6,7 @@ import pytest
 
 from portcall.errors import ProtocolError
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Message, Open, Ping
-from portcall.wire.limits import ACK_BATCHES, ACK_BYTES, UNACKED_BYTES_MAX
+from portcall.wire.limits import ACK_BATCHES, ACK_BYTES, STREAM_BYTES_MAX, UNACKED_BYTES_MAX
 from portcall.wire.link import Link, LinkState, goodbye_batch
 
 
@@ -198,6 +198,46 @@ def test_a_false_claim_at_resumption_is_an_offence(received: int) -> None:
     assert link.state is LinkState.SUSPENDED
 
 
+# --- a link that does not move ----------------------------------------------------------------------------------------
+
+
+def is_copied_now(link: Link) -> bool:
+    """Whether a frame that is sent now stands alone, and does not keep the batch alive that it came in."""
+    frame = message(999)
+    link.send(frame, 1)
+    return link._outbox._small[-1] is not frame
+
+
+def test_what_waits_on_a_suspended_link_stands_alone() -> None:
+    link = open_link()
+    assert not is_copied_now(link)
+    queued = link._outbox._small[0]
+    link.suspend()
+    assert link._outbox._small[0] is not queued
+    assert is_copied_now(link)
+    link.resume(0)
+    batch_of(link)
+    assert not is_copied_now(link)
+
+
+def test_what_waits_for_acknowledgements_stands_alone() -> None:
+    link = open_link()
+    for _ in range(100):
+        link.send(message(1, b"x" * 65_536), 65_536)
+    while link.next_batch() is not None:
+        assert not is_copied_now(link)
+    assert is_copied_now(link)
+    link.receive(Frames(ack=link._sent).SerializeToString())
+    batch_of(link)
+    assert not is_copied_now(link)
+
+
+def test_what_waits_for_a_slow_stream_stands_alone_once_its_pump_says_so() -> None:
+    link = open_link()
+    link.hold()
+    assert is_copied_now(link)
+
+
 # --- waking the writer ------------------------------------------------------------------------------------------------
 
 
@@ -350,3 +390,52 @@ def test_a_batch_that_breaks_a_rule_is_an_offence(batch: bytes, reason: str) -> 
 
 def test_nothing_is_a_batch_too() -> None:
     assert not open_link().receive(b"")
+
+
+# --- a batch that is larger than its senders told ---------------------------------------------------------------------
+
+
+def test_no_batch_is_too_large_for_the_stream_whatever_its_senders_told() -> None:
+    """Such a batch would break the stream, be repeated on the next one, and break that too."""
+    link = open_link()
+    sent = [message(call_id, b"%4d" % call_id + b"x" * 60_000) for call_id in range(1, 1_001)]
+    for frame in sent:
+        link.send(frame, 0)
+    arrived: list[Frame] = []
+    while (batch := link.next_batch()) is not None:
+        assert len(batch) < STREAM_BYTES_MAX
+        parsed = Frames.FromString(batch)
+        arrived += parsed.frames
+        link.receive(Frames(ack=parsed.seq).SerializeToString())
+    assert arrived == sent
+    assert link.bytes_held == 0
+
+
+def test_what_did_not_fit_into_such_a_batch_is_still_unsent() -> None:
+    link = open_link()
+    opens = [Frame(call_id=call_id, open=Open(method="/a.B/C", message=b"x" * 60_000)) for call_id in range(1, 1_001)]
+    for frame in opens:
+        link.send(frame, 0)
+    left = {frame.call_id for frame in batch_of(link).frames}
+    assert link.bytes_held > 30_000_000
+    unsent = link.take_unsent_calls()
+    assert set(unsent) == {frame.call_id for frame in opens} - left
+    assert list(unsent) == sorted(unsent)
+
+
+def test_events_and_late_frames_keep_their_place_behind_what_did_not_fit() -> None:
+    link = open_link()
+    for call_id in range(1, 1_001):
+        link.send(message(call_id, b"x" * 60_000), 0)
+    batch_of(link)
+    link.receive(Frames(ack=1).SerializeToString())
+    link.send(message(1_001), 1)
+    link.say_goodbye(Goodbye.REASON_DONE, "")
+    frames: list[Frame] = []
+    while (batch := link.next_batch()) is not None:
+        parsed = Frames.FromString(batch)
+        frames += parsed.frames
+        if parsed.seq:
+            link.receive(Frames(ack=parsed.seq).SerializeToString())
+    assert frames[-2].call_id == 1_001
+    assert frames[-1].HasField("goodbye")

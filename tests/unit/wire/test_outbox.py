@@ -227,6 +227,49 @@ def test_clearing_forgets_everything() -> None:
     assert outbox.take() == [Frame(call_id=1, credit=Credit(bytes=2))]
 
 
+# --- frames that wait for long ----------------------------------------------------------------------------------------
+
+
+def test_what_waits_for_long_does_not_hold_on_to_the_batches_it_came_in() -> None:
+    """A frame of a parsed batch keeps the memory of the whole batch alive."""
+    outbox = Outbox()
+    early = [opening(1), message(1, 10), message(1, 60_000), message(1, 20), message(2, 60_000)]
+    put(outbox, *early)
+    outbox.put_ahead(grant := Frame(call_id=1, credit=Credit(bytes=1)))
+    outbox.hold()
+    outbox.hold()
+    late = [opening(3), message(3, 60_000), message(3)]
+    put(outbox, *late)
+    outbox.put_ahead(late_grant := Frame(call_id=1, credit=Credit(bytes=2)))
+    given_in = [*early, grant, *late, late_grant]
+    came_out = take_all(outbox)
+    assert sorted(frame.SerializeToString() for frame in came_out) == sorted(
+        frame.SerializeToString() for frame in given_in
+    )
+    assert not {id(frame) for frame in came_out} & {id(frame) for frame in given_in}
+    assert outbox.bytes_queued == 0
+
+
+def test_grants_are_still_one_after_a_hold() -> None:
+    outbox = Outbox()
+    for _ in range(3):
+        for _ in range(100):
+            outbox.put_ahead(Frame(call_id=1, credit=Credit(bytes=1)))
+        outbox.hold()
+    frames = outbox.take()
+    assert sum(frame.credit.bytes for frame in frames) == 300
+    assert len(frames) <= 2
+
+
+def test_what_goes_at_once_is_not_copied() -> None:
+    outbox = Outbox()
+    outbox.hold()
+    outbox.take()
+    frame = opening(1)
+    put(outbox, frame)
+    assert outbox.take()[0] is frame
+
+
 # --- bounds of a batch ------------------------------------------------------------------------------------------------
 
 

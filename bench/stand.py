@@ -1,0 +1,75 @@
+"""Stands: the sets of processes that a measurement needs, started when they are first asked for."""
+
+import types
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import Self
+
+from bench.processes import Caller, Server
+
+
+class Route(StrEnum):
+    """A way from a calling process to a serving one."""
+
+    DIRECT = "direct grpc.aio"
+    NATIVE = "grpc.aio through the hub"
+    CHANNEL = "portcall.Channel"
+    CHANNEL_TWO_WORKERS = "portcall.Channel, 2 workers"
+
+
+class Stand:
+    """Processes that live as long as the stand does. Those that are not in use at the moment are idle."""
+
+    def __init__(self) -> None:
+        self._exits = ExitStack()
+        self._hubs: dict[int, Server] = {}
+        self._callers: dict[Route, Caller] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        self._exits.close()
+
+    def caller(self, route: Route) -> Caller:
+        """Return the process that calls by this route."""
+        if route not in self._callers:
+            match route:
+                case Route.DIRECT:
+                    caller = Caller("grpc", self._start(start_server()).address)
+                case Route.NATIVE:
+                    caller = Caller("grpc", self.hub(workers=1).address)
+                case Route.CHANNEL:
+                    caller = Caller("portcall", self.hub(workers=1).address)
+                case Route.CHANNEL_TWO_WORKERS:
+                    caller = Caller("portcall", self.hub(workers=2).address)
+            self._callers[route] = self._exits.enter_context(caller)
+        return self._callers[route]
+
+    def hub(self, *, workers: int) -> Server:
+        """Return the hub that has so many workers."""
+        if workers not in self._hubs:
+            hub = self._hubs[workers] = self._start(start_hub())
+            for _ in range(workers):
+                self._start(start_worker(hub))
+        return self._hubs[workers]
+
+    def _start(self, server: Server) -> Server:
+        return self._exits.enter_context(server)
+
+
+def start_server() -> Server:
+    """Start a plain gRPC server."""
+    return Server("bench.serving", "grpc")
+
+
+def start_hub() -> Server:
+    """Start a hub as a user does, with its default settings."""
+    return Server("portcall", "hub", "--listen", "127.0.0.1:0", "--json")
+
+
+def start_worker(hub: Server) -> Server:
+    """Start a worker process of a hub."""
+    return Server("bench.serving", "portcall", hub.address)
