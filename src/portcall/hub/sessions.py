@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from portcall._version import __version__
 from portcall.contract.contract import parse_contract
 from portcall.core.calls import ClientPort, WorkerPort
+from portcall.core.switchboard import SLOTS_MAX
 from portcall.errors import ProtocolError
 from portcall.hub.board import Board
 from portcall.hub.config import HubConfig
@@ -31,7 +32,6 @@ HELLO_S = 10.0
 SAY_S = 2.0
 """How long a peer may take to let a batch of the handshake, or a goodbye, pass."""
 
-SLOTS_MAX = 1_000_000
 NAME_CHARACTERS_MAX = 200
 
 ServerContext: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
@@ -84,11 +84,15 @@ class Session:
             self._fleet.note_change()
 
     def resume(self, received: int) -> None:
-        """Note that the other side is back, with all batches up to `received`."""
+        """Note that the other side is back, with all batches up to `received`.
+
+        Raises:
+            ProtocolError: it cannot have those; the session goes on waiting for one that can, for as long as it may.
+        """
+        self.link.resume(received)
         if self.grace_timer is not None:
             self.grace_timer.cancel()
             self.grace_timer = None
-        self.link.resume(received)
         if isinstance(self.port, WorkerPort):
             self._board.resume_worker(self.port)
             self._fleet.note_change()

@@ -16,8 +16,8 @@ CREDIT_BYTES_INITIAL: Final = 65_536
 FRAME_COST_BYTES_MIN: Final = 64
 """What the smallest message takes from the credit, so that empty messages are not free."""
 
-CREDIT_BYTES_MAX: Final = 1 << 31
-"""Most credit that a call can hold; a grant past it is a protocol error (RFC 9113, 6.9.1 has the same bound)."""
+CREDIT_BYTES_MAX: Final = 16_777_216
+"""Most credit that a call can hold; a grant past it is a protocol error. What a peer may make the hub keep for it."""
 
 
 def frame_cost(message_bytes: int) -> int:

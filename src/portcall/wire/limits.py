@@ -20,6 +20,9 @@ BUSY_TURN_S: Final = 0.000_05
 turn of it takes longer than BUSY_TURN_S. A batch costs as much as fifty frames, and a busy loop has better to
 do than to send single ones. One caller at a time never waits for this, nor does an idle loop."""
 
+SLOW_WRITE_S: Final = 0.05
+"""A write that takes longer has a peer that reads slowly; what waits for it is kept as sparingly as can be."""
+
 ACK_BATCHES: Final = 16
 ACK_BYTES: Final = 262_144
 """A receiver acknowledges at the latest after this many batches or bytes."""

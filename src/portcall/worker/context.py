@@ -23,6 +23,9 @@ logger = logging.getLogger("portcall.worker")
 OK = grpc.StatusCode.OK
 CANCELLED = grpc.StatusCode.CANCELLED
 
+DETAILS_CHARACTERS_MAX = 8_192
+"""A status message is cut at this; gRPC peers take about as much metadata in all."""
+
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
@@ -222,7 +225,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         receiver = self._receiver = MessageReceiver(self.call_id, self._message_bytes_max)
         self._is_half_closed = opening.half_close
         if opening.HasField("message"):
-            receiver.feed(opening.message)
+            self._feed(receiver, opening.message)
 
     async def read_bytes(self) -> bytes | None:
         """Return the next message of the caller, or None if it has sent the last."""
@@ -294,7 +297,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         if self._code is not None:
             end.status = self._code.value[0] if isinstance(self._code, grpc.StatusCode) else self._code
         if self._details:
-            end.details = self._details
+            end.details = self._details[:DETAILS_CHARACTERS_MAX]
         if self._trailers:
             end.trailers.extend(to_frame(self._trailers))
             size = metadata_bytes(end.trailers)
@@ -350,16 +353,18 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         return self._sender is None or self._sender.is_idle
 
     def _take_message(self, frame: Frame) -> None:
-        if self._receiver is None or self._is_ended:
-            return
+        if self._receiver is not None and not self._is_ended:
+            self._feed(self._receiver, frame.message.data, more=frame.message.more)
+            self._grant()
+
+    def _feed(self, receiver: MessageReceiver, chunk: bytes, *, more: bool = False) -> None:
+        """Take a message or a chunk of one; end the call if it is larger than a message may be."""
         try:
-            self._receiver.feed(frame.message.data, more=frame.message.more)
+            receiver.feed(chunk, more=more)
         except MessageTooLargeError as error:
             self.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
             if self.on_cancel is not None:
                 self.on_cancel()
-        else:
-            self._grant()
 
     def _grant(self) -> None:
         receiver = self._receiver

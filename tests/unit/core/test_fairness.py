@@ -2,7 +2,7 @@
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from .stand import METHOD, OTHER, Client, Stand, Worker
 
@@ -160,7 +160,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_no_client_is_served_twice_while_another_waits(steps: list[tuple[str, int, str]]) -> None:
     stand = Stand()

@@ -191,7 +191,7 @@ def numbered_batches(conversation: Sequence[Sequence[Frame]]) -> list[bytes]:
     return [Frames(seq=seq, frames=frames).SerializeToString() for seq, frames in enumerate(conversation, 1)]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(CONVERSATIONS)
 def test_whatever_a_client_says_the_others_calls_go_on(conversation: list[list[Frame]]) -> None:
     fleet = Fleet()
@@ -204,7 +204,7 @@ def test_whatever_a_client_says_the_others_calls_go_on(conversation: list[list[F
     fleet.check_idle()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(CONVERSATIONS)
 def test_whatever_a_worker_says_the_others_calls_go_on(conversation: list[list[Frame]]) -> None:
     fleet = Fleet()
@@ -282,7 +282,7 @@ def mutate(batch: bytes, kind: str, place: int, value: int) -> bytes:
     return batch + tail
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(MUTATIONS)
 def test_batches_that_were_tampered_with_are_an_offence_or_another_batch(
     mutations: list[tuple[int, str, int, int]],

@@ -121,5 +121,5 @@ class LinkPair(RuleBasedStateMachine):
             assert side.link._unacked_bytes < UNACKED_BYTES_MAX
 
 
-LinkPair.TestCase.settings = settings(max_examples=25, stateful_step_count=50, deadline=None)
+LinkPair.TestCase.settings = settings(max_examples=25, stateful_step_count=50)
 TestLinkPair = LinkPair.TestCase

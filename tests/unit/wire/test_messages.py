@@ -2,7 +2,7 @@
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import (
@@ -256,7 +256,6 @@ SIZES = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(sizes=st.lists(SIZES, max_size=8), choices=st.randoms(use_true_random=False))
 def test_everything_arrives_in_order_whatever_waits_for_what(sizes: list[int], choices: object) -> None:
     wire = Wire()
@@ -279,7 +278,6 @@ def test_everything_arrives_in_order_whatever_waits_for_what(sizes: list[int], c
     assert wire.read == messages
 
 
-@settings(deadline=None)
 @given(size=st.integers(0, 300_000), grants=st.lists(st.integers(1, 100_000), max_size=30))
 def test_a_sender_never_spends_more_than_it_was_given(size: int, grants: list[int]) -> None:
     frames: list[Frame] = []

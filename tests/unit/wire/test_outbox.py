@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX
 from portcall.protos.portcall.v1.link_pb2 import (
@@ -314,7 +314,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_order_is_kept_whatever_is_done(steps: list[tuple[str, int, int]]) -> None:
     outbox, ids, opened = Outbox(), 0, dict[int, int]()
