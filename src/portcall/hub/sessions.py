@@ -178,8 +178,9 @@ class Sessions:
     async def _pump(self, session: Session, context: ServerContext) -> None:
         """Run the link on this stream until either is over; end the session if that is."""
         try:
-            pump = Pump(session.link, context, session.on_frames, self._config.liveness, self._config.link_bytes_max)
-            await pump.run()
+            # A worker's link is bounded by its slots and the credit of their calls; a client's by nothing of the kind.
+            bytes_max = self._config.link_bytes_max if session.role is Role.CLIENT else None
+            await Pump(session.link, context, session.on_frames, self._config.liveness, bytes_max).run()
         except StreamLostError as error:
             logger.info("Link of %s dropped: %s", session.port.name, error)
         except PeerLeftError:

@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol
 import grpc
 
 from portcall.protos.portcall.v1.link_pb2 import Frame, Goodbye, Ping, Pong
-from portcall.wire.limits import BUSY_TURN_S, GATHER_S, LINK_BYTES_MAX, SLOW_WRITE_S, Liveness
+from portcall.wire.limits import BUSY_TURN_S, GATHER_S, SLOW_WRITE_S, Liveness
 from portcall.wire.link import Link
 
 STREAM_ERRORS = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
@@ -57,7 +57,7 @@ class Pump:
         stream: Stream,
         on_frames: Callable[[Sequence[Frame]], None],
         liveness: Liveness,
-        bytes_held_max: int = LINK_BYTES_MAX,
+        bytes_held_max: int | None = None,
     ) -> None:
         self._bytes_held_max = bytes_held_max
         self._link = link
@@ -118,7 +118,7 @@ class Pump:
                 frames = self._take_events(frames)
             if frames:
                 on_frames(frames)
-                if link.bytes_held > self._bytes_held_max:
+                if self._bytes_held_max is not None and link.bytes_held > self._bytes_held_max:
                     raise PeerNotReadingError(f"{link.bytes_held} bytes wait to be read, and more are asked for")
 
     def _take_events(self, frames: Sequence[Frame]) -> Sequence[Frame]:
