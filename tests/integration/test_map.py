@@ -337,8 +337,11 @@ async def test_calls_under_way_end_with_the_channel(stage: Stage, interceptors: 
 
 
 async def test_a_client_may_have_more_to_send_than_its_hub_keeps_for_a_link(stage: Stage) -> None:
-    hub = await stage.hub(link_bytes_max=100_000)
-    await stage.worker(hub.address, UnaryCall=echo)
+    async def swallow(request: UnaryRequest, context: Context) -> UnaryReply:
+        return UnaryReply()
+
+    hub = await stage.hub(link_bytes_max=500_000)
+    await stage.worker(hub.address, UnaryCall=swallow)
     stub = interop_stub(stage.channel(hub.address))
-    bodies = [UnaryRequest(body=bytes([number]) * 60_000) for number in range(40)]
-    assert len([reply async for reply in stub.UnaryCall.map(bodies)]) == 40
+    large = [UnaryRequest(body=bytes([number]) * 60_000) for number in range(40)]
+    assert len([reply async for reply in stub.UnaryCall.map(large)]) == 40
