@@ -21,7 +21,7 @@ from portcall.wire.caller import CallerEnd, open_frame
 from portcall.wire.metadata import from_frame, to_frame
 from portcall.wire.status import status_code
 
-LIMIT_DEFAULT = 1_000
+LIMIT_DEFAULT = 2_000
 
 STRIDE = 4
 """New requests are taken when there is room for a fourth of the window, because a batch costs more than its frames."""

@@ -22,7 +22,7 @@ from portcall.worker.handlers import Methods, RpcHandler
 
 logger = logging.getLogger("portcall.worker")
 
-SLOTS_DEFAULT = 1_000
+SLOTS_DEFAULT = 2_000
 """Fit for handlers that mostly wait; grpcio's own servers have no bound at all. Handlers that compute want about as
 many slots as there are cores, so that what they cannot run yet stays with the hub, for whoever is free first."""
 
