@@ -1,7 +1,9 @@
 """What the repository promises of itself, each check by the tool that is made for it."""
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,12 @@ CHECKS = {
 def test_check_passes(name: str) -> None:
     done = subprocess.run([sys.executable, *CHECKS[name]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{name}:\n{done.stdout}\n{done.stderr}"
+
+
+def test_generated_code_runs_with_the_oldest_libraries_that_are_allowed() -> None:
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    oldest = dict(re.findall(r"^([\w-]+)>=([\d.]+)", "\n".join(dependencies), re.MULTILINE))
+    packaged = [*(ROOT / "src").rglob("*_pb2*.py"), *(ROOT / "examples").rglob("*_pb2*.py")]
+    code = "\n".join(path.read_text() for path in packaged)
+    assert set(re.findall(r"# Protobuf Python Version: ([\d.]+)", code)) == {oldest["protobuf"]}
+    assert set(re.findall(r"GRPC_GENERATED_VERSION = '([\d.]+)'", code)) == {oldest["grpcio"]}
