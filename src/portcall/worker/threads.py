@@ -48,7 +48,9 @@ class DaemonThreads:
                     cancelled = error
             except BaseException:  # noqa: BLE001  # raised below, from the future
                 break
-        if cancelled is not None and done.exception() is None:
+        if cancelled is not None:
+            # Also where the function raised: who was cancelled has to end, or whoever waits for that waits for ever.
+            done.exception()
             raise cancelled
         return done.result()
 
