@@ -5,6 +5,7 @@ Portcall needs a compiler.
 """
 
 import argparse
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ class ProtoTree:
 
     folder: str
     has_services: bool
+    package: str = ""
+    """The Python package that the folder is; without one, it is on the path of whoever imports from it."""
 
 
 TREES = (
-    ProtoTree(folder="src/portcall/protos", has_services=False),
+    ProtoTree(folder="src/portcall/protos", has_services=False, package="portcall.protos"),
     ProtoTree(folder="examples/greeter", has_services=True),
     ProtoTree(folder="examples/textmine", has_services=True),
     ProtoTree(folder="tests/protos", has_services=True),
@@ -45,7 +48,13 @@ def generate(tree: ProtoTree, out: Path) -> list[Path]:
         args.append(f"--grpc_python_out={out}")
     if protoc.main([*args, *protos]) != 0:
         raise SystemExit(f"protoc failed in {tree.folder}; its own words are above")
-    return sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    if tree.package:
+        for path in files:
+            path.write_text(
+                re.sub(r"^from (portcall\.v1) import", rf"from {tree.package}.\1 import", path.read_text(), flags=re.M)
+            )
+    return [path.relative_to(out) for path in files]
 
 
 def main() -> int:

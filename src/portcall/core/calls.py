@@ -83,7 +83,13 @@ class Port:
 class ClientPort(Port):
     """Where calls come from. Waiting calls are served fairly between client ports."""
 
-    __slots__ = ()
+    __slots__ = ("is_relay",)
+
+    def __init__(self, name: str, sink: FrameSink, *, is_relay: bool = False) -> None:
+        super().__init__(name, sink)
+        self.is_relay = is_relay
+        """Another switchboard opens these calls, for clients of its own. It wants the end of every call, cancelled or
+        overdue ones too, since only that frees its slot; and it has said who calls."""
 
 
 class Call:
@@ -103,6 +109,8 @@ class Call:
     has_headers = False
     worker: WorkerPort | None = None
     worker_id = 0
+    is_stopping = False
+    """Whether the worker was told to stop it, and the client still wants its end."""
     held: list[Frame] | None = None
     """Frames that came before there was a worker to send them to."""
     bytes_held = 0

@@ -30,6 +30,7 @@ from portcall.core.passing import (
 )
 from portcall.core.pools import Pool, Route
 from portcall.core.refusals import (
+    CANCELLED,
     DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED,
     UNAVAILABLE,
@@ -117,7 +118,7 @@ class Switchboard:
             frames = unsent.get(worker_id)
             if call.state is not CallState.RUNNING:
                 call.move(CallEvent.WORKER_ENDED)
-            elif frames:
+            elif frames and not call.is_stopping:
                 self._give_back(call, frames, now)
             else:
                 details = f"Worker {worker.name} was lost while it ran this call"
@@ -161,7 +162,7 @@ class Switchboard:
                 credit_up(call, frame)
                 self._pass_up(call, frame, 0)
             elif kind == "cancel":
-                self._abandon(call, None)
+                self._cancel(call)
             else:
                 raise ProtocolError(f"call {frame.call_id}: a client cannot send {kind or 'a frame without an event'}")
 
@@ -195,7 +196,7 @@ class Switchboard:
             if call.state not in (CallState.WAITING, CallState.RUNNING):
                 continue
             if call.deadline is not None and call.deadline <= now:
-                self._abandon(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
+                self._expire(call)
                 continue
             call.is_watched = False
             if call.state is CallState.WAITING:
@@ -221,7 +222,8 @@ class Switchboard:
             call.is_half_closed = True
         if opening.wait_for_ready:
             call.is_patient = True
-        opening.peer = client.name
+        if not client.is_relay:
+            opening.peer = client.name
         client.calls[client_id] = call
         extra = metadata_bytes(opening.metadata) if opening.metadata else 0
         if is_unread or self.is_closing or extra > self._limits.metadata_bytes_max:
@@ -461,6 +463,31 @@ class Switchboard:
         if end is not None:
             call.client.sink.drop_chunks(call.client_id)
             call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
+
+    def _cancel(self, call: Call) -> None:
+        """Stop a call that its client no longer wants."""
+        if not call.client.is_relay:
+            self._abandon(call, None)
+        elif call.state is CallState.WAITING:
+            self._abandon(call, refusal(CANCELLED, ""))
+        else:
+            self._stop(call)
+
+    def _expire(self, call: Call) -> None:
+        """Stop a call whose deadline has passed. A relay's client has heard of it from the relay."""
+        if call.client.is_relay and call.state is CallState.RUNNING:
+            self._stop(call)
+        else:
+            self._abandon(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
+
+    def _stop(self, call: Call) -> None:
+        """Have a running call of a relay stopped, whose end is passed on when it comes. Idempotent."""
+        if call.is_stopping:
+            return
+        call.is_stopping = True
+        assert call.worker is not None
+        call.worker.sink.drop_chunks(call.worker_id)
+        call.worker.sink.send_ahead(Frame(call_id=call.worker_id, cancel=Cancel()))
 
     def _give_back(self, call: Call, frames: list[Frame], now: float) -> None:
         """Let a call wait again whose worker never saw it."""

@@ -138,13 +138,15 @@ class Outbox:
             self._take_turns(batch)
         return batch
 
-    def take_unsent_calls(self) -> dict[int, list[Frame]]:
+    def take_unsent_calls(self, calls: dict[int, list[Frame]] | None = None) -> dict[int, list[Frame]]:
         """Remove and return the frames of the calls whose open still waits here, by call id, each in its order.
 
         Nothing of these calls has reached the other side, so they may be sent elsewhere (gRPC's transparent retry).
+        So may `calls`, of which the other side has frames that it has not looked at; what waits here is added to them.
         """
         frames = [*self._returned, *self._small, *(frame for turn in self._turns.values() for frame, _ in turn)]
-        calls: dict[int, list[Frame]] = {}
+        if calls is None:
+            calls = {}
         for frame in frames:
             if frame.HasField("open"):
                 calls[frame.call_id] = [frame]

@@ -232,6 +232,8 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         receiver = self._receiver
         if receiver is None:
             return None
+        if not len(receiver):
+            self._grant()  # what was withheld until there was a reader
         while not len(receiver):
             if self._is_half_closed or self.is_given_up:
                 return None
@@ -367,8 +369,12 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
                 self.on_cancel()
 
     def _grant(self) -> None:
+        """Let the caller send more, once there is a handler to read it.
+
+        Of a call that was granted nothing yet, every frame can be sent to another worker: see `Execution`.
+        """
         receiver = self._receiver
-        if receiver is not None and not (self._is_half_closed or self._is_ended):
+        if receiver is not None and self.on_cancel is not None and not (self._is_half_closed or self._is_ended):
             frame = receiver.grant()
             if frame is not None:
                 self._link.send_ahead(frame)

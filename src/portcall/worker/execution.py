@@ -5,6 +5,10 @@ each call that is under way, take them from there. A handler that never waits fo
 runner's stride, so a burst of a hundred such calls costs one task and no turn of the event loop. When a handler does
 wait, another runner goes on with the backlog. Each call runs in a copy of the context variables, as it would in a task
 of its own.
+
+Calls begin in the order of their ids, and the id of the last one that has begun is written down before its handler is
+entered. Where that is memory of another process too, whoever sent the calls knows after any death which of them can be
+sent elsewhere: those above.
 """
 
 import asyncio
@@ -14,7 +18,7 @@ import types
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
@@ -55,11 +59,19 @@ def _drive(coroutine: Coroutine[Any, Any, Any], run: Callable[..., Any], waited_
             return stop.value
 
 
-class Execution:
-    """All calls of one worker."""
+class BegunMark(Protocol):
+    """A place for one number; a list of one is, and so is shared memory."""
 
-    def __init__(self, methods: Methods, slots: int) -> None:
+    def __setitem__(self, index: int, call_id: int, /) -> None:
+        """Write at index 0."""
+
+
+class Execution:
+    """All calls of one worker. `begun` is told the id of each call before its handler is entered."""
+
+    def __init__(self, methods: Methods, slots: int, begun: BegunMark | None = None) -> None:
         self._methods = methods
+        self._begun = [0] if begun is None else begun
         self._slots = slots
         self._link = Link()
         self._calls: dict[int, CallContext] = {}
@@ -149,13 +161,14 @@ class Execution:
     async def _run(self) -> None:
         """Take calls as long as there are any; then wait for more."""
         loop = asyncio.get_running_loop()
-        backlog = self._backlog
+        backlog, begun = self._backlog, self._begun
         runner = asyncio.current_task()
         assert runner is not None
         while True:
             turn_at = loop.time() + STRIDE_S
             while backlog:
                 call = backlog.popleft()
+                begun[0] = call.call_id
                 method = self._methods.get(call.opening.method)
                 call.on_cancel = runner.cancel
                 try:

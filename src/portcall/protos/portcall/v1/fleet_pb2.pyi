@@ -1,3 +1,4 @@
+from portcall.protos.portcall.v1 import link_pb2 as _link_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -18,7 +19,7 @@ class ListWorkersReply(_message.Message):
     def __init__(self, workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("name", "state", "host", "pid", "os", "kernel", "architecture", "python", "slots", "running", "ended", "attached_s", "services")
+    __slots__ = ("name", "state", "host", "pid", "os", "kernel", "architecture", "python", "slots", "running", "ended", "attached_s", "services", "processes")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[WorkerStatus.State]
@@ -42,6 +43,7 @@ class WorkerStatus(_message.Message):
     ENDED_FIELD_NUMBER: _ClassVar[int]
     ATTACHED_S_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: WorkerStatus.State
     host: str
@@ -55,4 +57,5 @@ class WorkerStatus(_message.Message):
     ended: int
     attached_s: float
     services: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[WorkerStatus.State, str]] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., ended: _Optional[int] = ..., attached_s: _Optional[float] = ..., services: _Optional[_Iterable[str]] = ...) -> None: ...
+    processes: _containers.RepeatedCompositeFieldContainer[_link_pb2.ProcessStatus]
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[WorkerStatus.State, str]] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., ended: _Optional[int] = ..., attached_s: _Optional[float] = ..., services: _Optional[_Iterable[str]] = ..., processes: _Optional[_Iterable[_Union[_link_pb2.ProcessStatus, _Mapping]]] = ...) -> None: ...

@@ -27,7 +27,7 @@ class Frames(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., seq: _Optional[int] = ..., ack: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("call_id", "open", "headers", "message", "half_close", "end", "cancel", "credit", "hello", "welcome", "slots", "drain", "ping", "pong", "goodbye")
+    __slots__ = ("call_id", "open", "headers", "message", "half_close", "end", "cancel", "credit", "hello", "welcome", "slots", "drain", "ping", "pong", "goodbye", "report")
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,7 @@ class Frame(_message.Message):
     PING_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
     call_id: int
     open: Open
     headers: Headers
@@ -58,7 +59,8 @@ class Frame(_message.Message):
     ping: Ping
     pong: Pong
     goodbye: Goodbye
-    def __init__(self, call_id: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., headers: _Optional[_Union[Headers, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., half_close: _Optional[_Union[HalfClose, _Mapping]] = ..., end: _Optional[_Union[End, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., slots: _Optional[_Union[Slots, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ...) -> None: ...
+    report: Report
+    def __init__(self, call_id: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., headers: _Optional[_Union[Headers, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., half_close: _Optional[_Union[HalfClose, _Mapping]] = ..., end: _Optional[_Union[End, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., slots: _Optional[_Union[Slots, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
 
 class Metadatum(_message.Message):
     __slots__ = ("key", "value")
@@ -197,7 +199,7 @@ class Environment(_message.Message):
     def __init__(self, host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("protocol", "session", "resumed", "received", "grace_ms", "message_bytes_max", "agent", "ping_interval_ms")
+    __slots__ = ("protocol", "session", "resumed", "received", "grace_ms", "message_bytes_max", "agent", "ping_interval_ms", "takes_reports")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     RESUMED_FIELD_NUMBER: _ClassVar[int]
@@ -206,6 +208,7 @@ class Welcome(_message.Message):
     MESSAGE_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     PING_INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    TAKES_REPORTS_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     session: bytes
     resumed: bool
@@ -214,13 +217,52 @@ class Welcome(_message.Message):
     message_bytes_max: int
     agent: str
     ping_interval_ms: int
-    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., resumed: _Optional[bool] = ..., received: _Optional[int] = ..., grace_ms: _Optional[int] = ..., message_bytes_max: _Optional[int] = ..., agent: _Optional[str] = ..., ping_interval_ms: _Optional[int] = ...) -> None: ...
+    takes_reports: bool
+    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., resumed: _Optional[bool] = ..., received: _Optional[int] = ..., grace_ms: _Optional[int] = ..., message_bytes_max: _Optional[int] = ..., agent: _Optional[str] = ..., ping_interval_ms: _Optional[int] = ..., takes_reports: _Optional[bool] = ...) -> None: ...
 
 class Slots(_message.Message):
     __slots__ = ("slots",)
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     slots: int
     def __init__(self, slots: _Optional[int] = ...) -> None: ...
+
+class Report(_message.Message):
+    __slots__ = ("processes",)
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    processes: _containers.RepeatedCompositeFieldContainer[ProcessStatus]
+    def __init__(self, processes: _Optional[_Iterable[_Union[ProcessStatus, _Mapping]]] = ...) -> None: ...
+
+class ProcessStatus(_message.Message):
+    __slots__ = ("pid", "state", "state_s", "running", "ended", "rss_bytes", "restarts", "predecessor_end")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATE_UNSPECIFIED: _ClassVar[ProcessStatus.State]
+        STATE_STARTING: _ClassVar[ProcessStatus.State]
+        STATE_READY: _ClassVar[ProcessStatus.State]
+        STATE_BLOCKED: _ClassVar[ProcessStatus.State]
+        STATE_DRAINING: _ClassVar[ProcessStatus.State]
+    STATE_UNSPECIFIED: ProcessStatus.State
+    STATE_STARTING: ProcessStatus.State
+    STATE_READY: ProcessStatus.State
+    STATE_BLOCKED: ProcessStatus.State
+    STATE_DRAINING: ProcessStatus.State
+    PID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATE_S_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    RSS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    PREDECESSOR_END_FIELD_NUMBER: _ClassVar[int]
+    pid: int
+    state: ProcessStatus.State
+    state_s: float
+    running: int
+    ended: int
+    rss_bytes: int
+    restarts: int
+    predecessor_end: str
+    def __init__(self, pid: _Optional[int] = ..., state: _Optional[_Union[ProcessStatus.State, str]] = ..., state_s: _Optional[float] = ..., running: _Optional[int] = ..., ended: _Optional[int] = ..., rss_bytes: _Optional[int] = ..., restarts: _Optional[int] = ..., predecessor_end: _Optional[str] = ...) -> None: ...
 
 class Drain(_message.Message):
     __slots__ = ()
