@@ -52,7 +52,12 @@ def generate(tree: ProtoTree, out: Path) -> list[Path]:
     if tree.package:
         for path in files:
             path.write_text(
-                re.sub(r"^from (portcall\.v1) import", rf"from {tree.package}.\1 import", path.read_text(), flags=re.M)
+                re.sub(
+                    r"^from (portcall\.v1) import",
+                    rf"from {tree.package}.\1 import",
+                    path.read_text(),
+                    flags=re.MULTILINE,
+                )
             )
     return [path.relative_to(out) for path in files]
 

@@ -22,7 +22,7 @@ async def test_lists_workers_as_a_table(processes: Processes) -> None:
     assert listed.code == 0
     assert listed.stderr == ""
     heading, *rows = listed.stdout.splitlines()
-    assert " ".join(heading.split()) == "NAME STATE HOST PID OS PYTHON SLOTS RUNNING ENDED UP SERVICES"
+    assert " ".join(heading.split()) == "NAME STATE HOST PID OS PYTHON PROCESSES SLOTS RUNNING ENDED UP SERVICES"
     assert rows[0].split()[:4] == ["crane-1", "ready", socket.gethostname(), str(first.pid)]
     assert [row.split()[-1] for row in rows] == ["acceptance.Cargo"] * 2
     starts = {name: heading.index(name) for name in ("SLOTS", "RUNNING", "ENDED", "UP")}
@@ -53,6 +53,7 @@ async def test_lists_workers_as_json(processes: Processes) -> None:
         "ended": 0,
         "attached_s": row["attached_s"],
         "services": ["acceptance.Cargo"],
+        "processes": [],
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from portcall.cli.options import as_json, hub_address
 from portcall.cli.output import console, duration, fits, table
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, WorkerStatus
+from portcall.protos.portcall.v1.link_pb2 import ProcessStatus
 from portcall.wire.target import hub_target
 
 ANSWER_S = 5.0
@@ -48,8 +50,9 @@ def ls(*, hub: str | None, is_json: bool) -> None:
     """List the workers that are attached to the hub.
 
     A worker is ready, draining (it finishes its calls and takes no new ones) or suspended (its connection dropped, and
-    it may come back and go on). ENDED counts the calls that it has ended, UP the time since it came. A terminal that is
-    too narrow for all columns gets those that matter most; --json has all.
+    it may come back and go on). PROCESSES is for workers with a supervisor: how many it has, and how many of these are
+    starting, draining or blocked (they live and do not answer). ENDED counts the calls that the worker has ended, UP
+    the time since it came. A terminal that is too narrow for all columns gets those that matter most; --json has all.
     """
     target = hub_target(hub)
     workers = list_workers(target)
@@ -101,6 +104,21 @@ def _state(worker: WorkerStatus) -> str:
     return WorkerStatus.State.Name(worker.state).removeprefix("STATE_").lower()
 
 
+def process_state(process: ProcessStatus) -> str:
+    """Return a state in words."""
+    value = ProcessStatus.State.DESCRIPTOR.values_by_number.get(process.state)
+    return value.name.removeprefix("STATE_").lower() if value is not None else "unspecified"
+
+
+def processes(reported: Sequence[ProcessStatus]) -> str:
+    """Say how many processes a worker has, and how many of them are not ready; "-" if it has not said."""
+    if not reported:
+        return "-"
+    states = Counter(process_state(process) for process in reported)
+    others = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != "ready")
+    return f"{len(reported)} ({others})" if others else str(len(reported))
+
+
 COLUMNS = (
     Column("NAME", lambda worker: worker.name),
     Column("STATE", _state),
@@ -108,6 +126,7 @@ COLUMNS = (
     Column("PID", lambda worker: str(worker.pid)),
     Column("OS", lambda worker: worker.os, is_essential=False),
     Column("PYTHON", lambda worker: worker.python, is_essential=False),
+    Column("PROCESSES", lambda worker: processes(worker.processes)),
     Column("SLOTS", lambda worker: str(worker.slots)),
     Column("RUNNING", lambda worker: str(worker.running)),
     Column("ENDED", lambda worker: str(worker.ended)),
@@ -118,7 +137,16 @@ COLUMNS = (
 
 def _as_json(worker: WorkerStatus) -> dict[str, object]:
     values = {field.name: getattr(worker, field.name) for field in WorkerStatus.DESCRIPTOR.fields}
-    return values | {"state": _state(worker), "services": list(worker.services)}
+    return values | {
+        "state": _state(worker),
+        "services": list(worker.services),
+        "processes": [_process_as_json(process) for process in worker.processes],
+    }
+
+
+def _process_as_json(process: ProcessStatus) -> dict[str, object]:
+    values = {field.name: getattr(process, field.name) for field in ProcessStatus.DESCRIPTOR.fields}
+    return values | {"state": process_state(process)}
 
 
 def _print_table(workers: Sequence[WorkerStatus]) -> None:

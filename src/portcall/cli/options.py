@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,15 @@ def count(value: object) -> int:
         number = 0
     if number < 1:
         raise click.BadParameter(f"{value!r} is not a whole number, 1 or more")
+    return number
+
+
+def size(value: object) -> int:
+    """Read a size in bytes: a whole number, with K, M, G or T for powers of 1024. A type for `click.option`."""
+    match = re.fullmatch(r"([0-9]+)(?:([KMGT])(?:i?B)?)?", str(value).strip(), re.IGNORECASE)
+    number = int(match[1]) << 10 * " KMGT".index((match[2] or " ").upper()) if match else 0
+    if number < 1:
+        raise click.BadParameter(f"{value!r} is not a size in bytes, as in 512M or 2G")
     return number
 
 
@@ -84,11 +94,11 @@ exit_with_stdin: Decorator = click.option(
 """`--exit-with-stdin`: hidden, for programs that run this command as a child; see `end_with_stdin`."""
 
 
-def start_logging(level: str) -> None:
-    """Log to stderr, unless the app has set logging up by itself."""
+def start_logging(level: str, mark: str = "") -> None:
+    """Log to stderr, unless the app has set logging up by itself. The mark stands behind each logger's name."""
     logging.basicConfig(
         level=level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        format="%(asctime)s %(levelname)-7s %(name)s" + mark + ": %(message)s",
         datefmt="%H:%M:%S" if sys.stderr.isatty() else "%Y-%m-%dT%H:%M:%S%z",
     )
     logging.getLogger("portcall").setLevel(level.upper())

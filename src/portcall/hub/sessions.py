@@ -69,12 +69,21 @@ class Session:
     def on_frames(self, frames: Sequence[Frame]) -> None:
         """Pass what arrived to the switchboard."""
         if isinstance(self.port, WorkerPort):
+            if not frames[0].call_id:
+                frames = self._take_reports(self.port, frames)
             was_draining = self.port.is_draining
             self._board.from_worker(self.port, frames)
             if self.port.is_draining is not was_draining:
                 self._fleet.note_change()
         else:
             self._board.from_client(self.port, frames)
+
+    def _take_reports(self, port: WorkerPort, frames: Sequence[Frame]) -> Sequence[Frame]:
+        """Keep what a worker says of its processes; return what is the switchboard's. Reports stand before calls."""
+        for frame in frames:
+            if not frame.call_id and frame.HasField("report"):
+                self._fleet.note_report(port, frame.report, self._board.now)
+        return [frame for frame in frames if frame.call_id or not frame.HasField("report")]
 
     def suspend(self) -> None:
         """Note that the stream is gone."""
@@ -248,6 +257,7 @@ class Sessions:
             message_bytes_max=self._config.message_bytes_max,
             agent=f"portcall-hub/{__version__}",
             ping_interval_ms=int(self._config.liveness.ping_interval_s * 1e3),
+            takes_reports=True,
         )
 
     def _note_drop(self, session: Session) -> bool:

@@ -189,7 +189,7 @@ class Link:
         self._outbox.drop_chunks(call_id)
 
     def take_unsent_calls(self, calls: dict[int, list[Frame]] | None = None) -> dict[int, list[Frame]]:
-        """Remove and return the frames of the calls of which nothing has left, and of `calls`, those added to theirs."""
+        """Remove and return the frames of the calls of which nothing has left; those of `calls` are added to theirs."""
         return self._outbox.take_unsent_calls(calls)
 
     def next_batch(self) -> bytes | None:

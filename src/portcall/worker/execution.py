@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import grpc
 
 from portcall.errors import ProtocolError
-from portcall.protos.portcall.v1.link_pb2 import Frame
+from portcall.protos.portcall.v1.link_pb2 import Frame, Welcome
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link
 from portcall.worker.context import CANCELLED, BlockingContext, CallContext, RequestIterator
@@ -79,7 +79,8 @@ class Execution:
         self._idle: list[asyncio.Future[None]] = []
         self._runners: set[asyncio.Task[None]] = set()
         self._threads = DaemonThreads()
-        self._message_bytes_max = MESSAGE_BYTES_MAX
+        self.message_bytes_max = MESSAGE_BYTES_MAX
+        """Largest message of the calls to come, either way."""
         self._id_last = 0
         self._quiet: asyncio.Future[None] | None = None
 
@@ -88,9 +89,9 @@ class Execution:
         """Return how many calls run or are about to."""
         return len(self._calls)
 
-    def begin_session(self, link: Link, message_bytes_max: int) -> None:
+    def begin_session(self, link: Link, welcome: Welcome) -> None:
         """Serve the calls of a new session."""
-        self._link, self._message_bytes_max = link, message_bytes_max
+        self._link, self.message_bytes_max = link, welcome.message_bytes_max
         self._calls, self._id_last = {}, 0
 
     def cancel_all(self) -> None:
@@ -131,7 +132,7 @@ class Execution:
                 if len(calls) >= self._slots:
                     raise ProtocolError(f"call {call_id} opened where all {self._slots} slots are taken")
                 self._id_last = call_id
-                call = calls[call_id] = CallContext(call_id, frame.open, link, calls, self._message_bytes_max, now)
+                call = calls[call_id] = CallContext(call_id, frame.open, link, calls, self.message_bytes_max, now)
                 if not frame.open.half_close:
                     call.begin_reading()
                 backlog.append(call)
