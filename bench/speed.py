@@ -68,6 +68,9 @@ def cases() -> Iterator[Case]:
     for kind, name in ((LoadKind.DOWNLOAD, "server-streaming"), (LoadKind.CHAT, "bidirectional")):
         yield _stream(f"{name}, 100 B", kind, SMALL_BYTES, MESSAGES)
         yield _stream(f"{name}, 64 KiB", kind, LARGE_BYTES, VOLUME)
+    yield _processes("one at a time", LoadKind.ONE_BY_ONE, P50, calls_at_once=1)
+    yield _processes(f"{MANY} at once", LoadKind.AT_ONCE, CALLS, calls_at_once=MANY)
+    yield _processes("map", LoadKind.MAP, CALLS, calls_at_once=1)
 
 
 def _latency() -> Case:
@@ -121,6 +124,21 @@ def _stream(name: str, kind: LoadKind, message_bytes: int, figure: Figure) -> Ca
         name=name,
         figures=(figure,),
         contenders=tuple(Contender(route=route, load=load) for route in (Route.DIRECT, Route.NATIVE, Route.CHANNEL)),
+    )
+
+
+def _processes(name: str, kind: LoadKind, figure: Figure, *, calls_at_once: int) -> Case:
+    load = Load(kind=kind, message_bytes=SMALL_BYTES, calls_at_once=calls_at_once)
+    names = {
+        Route.CHANNEL: "no supervisor",
+        Route.CHANNEL_ONE_PROCESS: "--processes 1",
+        Route.CHANNEL_TWO_PROCESSES: "--processes 2",
+    }
+    return Case(
+        group="processes",
+        name=f"worker with a supervisor, 100 B, {name}",
+        figures=(figure,),
+        contenders=tuple(Contender(route=route, load=load, name=name) for route, name in names.items()),
     )
 
 

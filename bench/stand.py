@@ -15,6 +15,8 @@ class Route(StrEnum):
     NATIVE = "grpc.aio through the hub"
     CHANNEL = "portcall.Channel"
     CHANNEL_TWO_WORKERS = "portcall.Channel, 2 workers"
+    CHANNEL_ONE_PROCESS = "portcall.Channel, --processes 1"
+    CHANNEL_TWO_PROCESSES = "portcall.Channel, --processes 2"
 
 
 class Stand:
@@ -22,7 +24,7 @@ class Stand:
 
     def __init__(self) -> None:
         self._exits = ExitStack()
-        self._hubs: dict[int, Server] = {}
+        self._hubs: dict[tuple[int, int], Server] = {}
         self._callers: dict[Route, Caller] = {}
 
     def __enter__(self) -> Self:
@@ -45,16 +47,21 @@ class Stand:
                     caller = Caller("portcall", self.hub(workers=1).address)
                 case Route.CHANNEL_TWO_WORKERS:
                     caller = Caller("portcall", self.hub(workers=2).address)
+                case Route.CHANNEL_ONE_PROCESS:
+                    caller = Caller("portcall", self.hub(workers=1, processes=1).address)
+                case Route.CHANNEL_TWO_PROCESSES:
+                    caller = Caller("portcall", self.hub(workers=1, processes=2).address)
             self._callers[route] = self._exits.enter_context(caller)
         return self._callers[route]
 
-    def hub(self, *, workers: int) -> Server:
-        """Return the hub that has so many workers."""
-        if workers not in self._hubs:
-            hub = self._hubs[workers] = self._start(start_hub())
+    def hub(self, *, workers: int, processes: int = 0) -> Server:
+        """Return the hub that has so many workers, each a supervisor with so many processes if there are any."""
+        key = workers, processes
+        if key not in self._hubs:
+            hub = self._hubs[key] = self._start(start_hub())
             for _ in range(workers):
-                self._start(start_worker(hub))
-        return self._hubs[workers]
+                self._start(start_worker(hub) if not processes else start_supervisor(hub, processes))
+        return self._hubs[key]
 
     def _start(self, server: Server) -> Server:
         return self._exits.enter_context(server)
@@ -73,3 +80,8 @@ def start_hub() -> Server:
 def start_worker(hub: Server) -> Server:
     """Start a worker process of a hub."""
     return Server("bench.serving", "portcall", hub.address)
+
+
+def start_supervisor(hub: Server, processes: int) -> Server:
+    """Start a worker of a hub that runs its calls in processes."""
+    return Server("bench.serving", "processes", hub.address, str(processes))

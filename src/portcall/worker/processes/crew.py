@@ -95,6 +95,11 @@ class Crew:
         """Return when `tick` is due, or None."""
         return min(self._times(), default=None)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every place has a process that takes calls."""
+        return all(place.current and place.current.state is ProcessState.READY for place in self._places)
+
     def start(self, now: float) -> list[Effect]:
         """Start the first process; the others follow when it takes calls, so that a broken app is said once."""
         return self._start(self._places[0], now)

@@ -65,6 +65,7 @@ class ProcessRunner:
         self._rules = rules
         self._command = command
         self._on_change = on_change
+        self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.welcome = Welcome(message_bytes_max=MESSAGE_BYTES_MAX)
         """What the hub said last."""
@@ -92,6 +93,11 @@ class ProcessRunner:
         self._perform(self.crew.start(self.now))
         self._ticking = self._loop.create_task(self._tick_on(), name="portcall-pulse")
         return await self._first
+
+    async def wait_complete(self) -> None:
+        """Wait until every process takes calls that should."""
+        while not self.crew.is_complete:
+            await self._changed.wait()
 
     async def close(self) -> None:
         """End all processes, by force where need be. Idempotent."""
@@ -122,7 +128,7 @@ class ProcessRunner:
         if due is not None:
             self._timer = self._loop.call_at(due, self._tick)
         if effects:
-            self._on_change()
+            self._note_change()
 
     def _perform_one(self, effect: Effect) -> None:
         match effect:
@@ -195,7 +201,7 @@ class ProcessRunner:
         member.pid = child.pid
         if member.state is ProcessState.KILLED:
             child.kill()
-        self._on_change()
+        self._note_change()
         talking = self._loop.create_task(self._talk(child), name=f"link of process {child.pid}")
         await asyncio.wait({talking, child.exited}, return_when=asyncio.FIRST_COMPLETED)
         if not talking.done():
@@ -257,6 +263,11 @@ class ProcessRunner:
         for child in self._children.values():
             if child.port is not None:
                 child.link.send_event(Frame(welcome=welcome))
+        self._note_change()
+
+    def _note_change(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
         self._on_change()
 
     def _own_pids(self) -> set[int] | None:

@@ -87,6 +87,10 @@ class Supervisor(Worker):
         if self.hub is None and first.HasField("hub"):
             self.hub = first.hub
 
+    async def wait_complete(self) -> None:
+        """Wait until all processes take calls."""
+        await self._runner.wait_complete()
+
     async def close(self) -> None:
         """End all processes. Idempotent, and does nothing after `stop`."""
         await self._runner.close()
