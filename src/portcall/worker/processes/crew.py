@@ -353,7 +353,8 @@ def words_of_exit(code: int) -> str:
 
 def _loss(end: Exit) -> str:
     words = f" while it ran {_calls(end.lost)}" if end.lost else ""
-    return words + (f"; {_calls(end.given)} that it had not begun go to others" if end.given else "")
+    go = "goes" if end.given == 1 else "go"
+    return words + (f"; {_calls(end.given)} that it had not begun {go} elsewhere" if end.given else "")
 
 
 def _calls(count: int) -> str:

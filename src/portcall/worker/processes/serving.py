@@ -54,9 +54,9 @@ async def serve(worker: Worker, end: socket.socket, memory: int) -> None:
     hello.worker.name = worker.name or ""
     if worker.hub is not None:
         hello.hub = worker.hub
+    calls = _SupervisedCalls(worker.make_execution(Mark(memory).cell))
     stream = await open_stream(end)
     await stream.write(hello.SerializeToString())
-    calls = _SupervisedCalls(worker.make_execution(Mark(memory).cell))
     loop = asyncio.get_running_loop()
     # The supervisor decides; a signal that reaches its processes too must not come before its word.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
