@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from portcall.errors import ProtocolError
 from portcall.protos.portcall.v1.link_pb2 import Drain, Frame, Welcome
@@ -16,6 +17,7 @@ from portcall.wire.limits import MESSAGE_BYTES_MAX, Liveness
 from portcall.wire.link import Link
 from portcall.wire.pump import PeerLeftError, Pump, StreamLostError
 from portcall.worker.execution import Execution
+from portcall.worker.processes.crew import CANCEL_S
 from portcall.worker.processes.mark import Mark
 from portcall.worker.processes.stream import open_stream
 from portcall.worker.server import Worker
@@ -70,9 +72,17 @@ async def serve(worker: Worker, end: socket.socket, memory: int) -> None:
     except ProtocolError as error:
         logger.error("The supervisor broke the protocol: %s", error)  # noqa: TRY400  # the words are enough
     finally:
-        calls.execution.cancel_all()
-        await calls.execution.close()
+        await _give_up(calls.execution)
         stream.close()
+
+
+async def _give_up(execution: Execution) -> None:
+    """Cancel what still runs, and give handlers a moment to take note."""
+    execution.cancel_all()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CANCEL_S):
+            await execution.wait_quiet()
+    await execution.close()
 
 
 class _SupervisedCalls:
