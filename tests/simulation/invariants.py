@@ -13,7 +13,7 @@ from portcall.core.refusals import (
     UNIMPLEMENTED,
 )
 from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, frame_cost
-from portcall.wire.limits import WINDOW_BYTES
+from portcall.wire.limits import BATCH_BYTES_MAX, WINDOW_BYTES
 from portcall.wire.link import Link, LinkState
 from portcall.wire.messages import MessageReceiver, MessageSender
 from portcall.wire.outbox import FRAME_OVERHEAD_BYTES
@@ -189,13 +189,13 @@ def check_link(link: Link) -> None:
     outbox = link._outbox
     turn_bytes = 0
     for turn in outbox._turns.values():
-        bytes_in_turn = sum(cost for _, cost in turn)
+        bytes_in_turn = sum(map(len, turn))
         assert turn, "an empty turn was kept"
-        assert bytes_in_turn <= WINDOW_BYTES + len(turn) * (FRAME_OVERHEAD_BYTES + 200), "more is queued than granted"
+        assert bytes_in_turn <= WINDOW_BYTES + len(turn) * FRAME_OVERHEAD_BYTES, "more is queued than granted"
         turn_bytes += bytes_in_turn
     assert outbox._turn_bytes == turn_bytes
-    assert outbox._small_bytes >= 0
-    assert outbox._small or not outbox._small_bytes
+    assert outbox._full_bytes == sum(size for _, size in outbox._full)
+    assert len(outbox._batch.frames) <= (BATCH_BYTES_MAX - outbox._room_bytes) // FRAME_OVERHEAD_BYTES
 
 
 def check_record(record: CallRecord) -> None:

@@ -9,6 +9,7 @@ have to see each call.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -47,8 +48,8 @@ class CallOptions:
 class MapEngine(Protocol):
     """Makes the calls of one map."""
 
-    def start(self, index: int, request: Any) -> None:
-        """Begin the call of the request with this index."""
+    def start(self, index: int, requests: Sequence[Any]) -> None:
+        """Begin the calls of these requests; the first has this index."""
 
     def cancel(self) -> None:
         """Cancel every call that is under way."""
@@ -101,8 +102,8 @@ async def _results(
             feed.fill(yielded)
             if window.failure is not None:
                 raise window.failure
-            index = yielded if ordered else next(iter(results), -1)
-            if index in results:
+            seen = yielded
+            while yielded < feed.due_at and (index := yielded if ordered else next(iter(results), -1)) in results:
                 try:
                     reply = finish(results.pop(index))
                 except grpc.RpcError as error:
@@ -111,10 +112,11 @@ async def _results(
                     reply = error
                 yielded += 1
                 yield reply
-            elif feed.is_exhausted and yielded == feed.taken:
+            if yielded > seen:
+                continue
+            if feed.is_exhausted and yielded == feed.taken:
                 return
-            else:
-                await window.changed()
+            await window.changed()
     finally:
         await feed.close()
         engine.cancel()
@@ -134,6 +136,8 @@ class _Feed:
         self._stride = max(1, limit // STRIDE)
         self._yielded = 0
         self.taken = 0
+        self.due_at = self._stride
+        """How many results have to be out before there is room for a stride of requests."""
         self.is_exhausted = False
         if self._iterator is None:
             if not isinstance(requests, AsyncIterable):
@@ -143,13 +147,13 @@ class _Feed:
     def fill(self, yielded: int) -> None:
         """Take as many requests as there is room for now that so many results are out."""
         self._yielded = yielded
-        if self.is_exhausted:
-            return
         room = self._limit - self.taken + yielded
-        if room >= self._stride or self.taken == yielded:
-            self._fill_now()
-        elif room and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(STRIDE_S, self._fill_late)
+        if not self.is_exhausted:
+            if room >= self._stride or self.taken == yielded:
+                self._fill_now()
+            elif room and self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(STRIDE_S, self._fill_late)
+        self.due_at = max(yielded + 1, self.taken - self._limit + self._stride)
 
     def _fill_late(self) -> None:
         self._timer = None
@@ -165,15 +169,21 @@ class _Feed:
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
             return
-        while not self.is_exhausted and self.taken - self._yielded < self._limit:
-            try:
-                request = next(self._iterator)
-            except StopIteration:
-                self.is_exhausted = True
-                self._window.wake()
-                return
-            self._engine.start(self.taken, request)
-            self.taken += 1
+        room = self._limit - self.taken + self._yielded
+        requests: list[Any] = []
+        try:
+            requests.extend(islice(self._iterator, room))
+        finally:
+            # What came before an error of the iterator's is called all the same.
+            self._start(requests)
+        if len(requests) < room:
+            self.is_exhausted = True
+            self._window.wake()
+
+    def _start(self, requests: Sequence[Any]) -> None:
+        if requests:
+            self._engine.start(self.taken, requests)
+            self.taken += len(requests)
 
     async def close(self) -> None:
         """Take no more."""
@@ -189,8 +199,7 @@ class _Feed:
                 while self.taken - self._yielded >= self._limit:
                     self._room = asyncio.get_running_loop().create_future()
                     await self._room
-                self._engine.start(self.taken, request)
-                self.taken += 1
+                self._start((request,))
         except Exception as error:  # noqa: BLE001  # the requests' own error goes to the one who iterates
             self._window.failure = error
         self.is_exhausted = True
@@ -228,31 +237,37 @@ class _FrameEngine:
         self._template = template if options.metadata or options.timeout is not None or self._is_patient else None
         self._method = method
 
-    def start(self, index: int, request: Any) -> None:
-        """Begin a call."""
+    def start(self, index: int, requests: Sequence[Any]) -> None:
+        """Begin calls."""
         session = self._session
-        message = self._serialize(request)
-        size = len(message)
-        if not session.is_ready or size > session.message_bytes_max:
-            refusal = self._refuse(size)
-            if refusal is not None:
-                self._window.put(index, refusal)
-                return
-            session.connect()
-        call_id = session.add(self, is_patient=self._is_patient)
-        self._indexes[call_id] = index
-        frame = Frame()
-        if self._template is not None:
-            frame.CopyFrom(self._template)
-        frame.call_id = call_id
-        opening = frame.open
-        opening.method = self._method
-        if size <= FRAME_MESSAGE_BYTES_MAX:
-            opening.message = message
-            opening.half_close = True
-            session.link.send(frame, size)
-        else:
-            self._caller(call_id).open(frame, message)
+        messages = list(map(self._serialize, requests))
+        inline_max = min(FRAME_MESSAGE_BYTES_MAX, session.message_bytes_max) if session.is_ready else -1
+        ids = session.add_all(self, len(messages), is_patient=self._is_patient)
+        self._indexes.update(zip(ids, range(index, index + len(messages)), strict=True))
+        method, template, add = self._method, self._template, session.link.add
+        for call_id, message in zip(ids, messages, strict=True):
+            size = len(message)
+            frame = add(size) if size <= inline_max else Frame()
+            if template is not None:
+                frame.CopyFrom(template)
+            frame.call_id = call_id
+            opening = frame.open
+            opening.method = method
+            if size <= inline_max:
+                opening.message = message
+                opening.half_close = True
+            else:
+                self._start_alone(frame, message)
+
+    def _start_alone(self, frame: Frame, message: bytes) -> None:
+        """Begin a call that does not fit into one frame, or may not be made at all."""
+        refusal = self._refuse(len(message))
+        if refusal is not None:
+            self._session.remove(frame.call_id)
+            self._window.put(self._indexes.pop(frame.call_id), refusal)
+            return
+        self._session.connect()
+        self._caller(frame.call_id).open(frame, message)
 
     def _refuse(self, size: int) -> End | None:
         """Return the end of a call that cannot be made, or None if it can."""
@@ -322,9 +337,10 @@ def map_by_frames(
     def finish(end: End) -> Any:
         if end.status:
             raise _rpc_error(end)
-        if not end.HasField("message"):
+        message = end.message
+        if not message and not end.HasField("message"):
             raise _rpc_error(End(status=grpc.StatusCode.INTERNAL.value[0], details="The call ended without a reply"))
-        return parse(end.message)
+        return parse(message)
 
     return _results(engine, window, requests, limit, finish, ordered=ordered, return_exceptions=return_exceptions)
 
@@ -348,11 +364,13 @@ class _CallEngine:
         self._window = window
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, index: int, request: Any) -> None:
-        """Begin a call."""
-        task = asyncio.get_running_loop().create_task(self._call(index, request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def start(self, index: int, requests: Sequence[Any]) -> None:
+        """Begin calls."""
+        loop = asyncio.get_running_loop()
+        for number, request in enumerate(requests, index):
+            task = loop.create_task(self._call(number, request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def cancel(self) -> None:
         """Cancel what is under way."""

@@ -87,6 +87,16 @@ class ClientSession:
             self._patient.add(call_id)
         return call_id
 
+    def add_all(self, receiver: FrameReceiver, count: int, *, is_patient: bool) -> range:
+        """Put several calls of one receiver on the session; return their ids."""
+        first = self._id_last + 1
+        self._id_last += count
+        ids = range(first, first + count)
+        self.calls.update(dict.fromkeys(ids, receiver))
+        if is_patient:
+            self._patient.update(ids)
+        return ids
+
     def remove(self, call_id: int) -> None:
         """Take a call off the session. Idempotent."""
         self.calls.pop(call_id, None)

@@ -10,6 +10,7 @@ import grpc
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import Frame, Open
+from portcall.wire.limits import TURN_BYTES_MIN
 from portcall.wire.link import Link
 from portcall.wire.messages import MessageReceiver, MessageSender, MessageTooLargeError
 from portcall.wire.metadata import from_frame, to_frame
@@ -277,10 +278,12 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         size = len(message)
         if size > FRAME_MESSAGE_BYTES_MAX or size > self._message_bytes_max:
             return False
-        frame = Frame()
+        is_small = size < TURN_BYTES_MIN
+        frame = self._link.add(size) if is_small else Frame()
         frame.call_id = self.call_id
         frame.end.message = message
-        self._link.send(frame, size)
+        if not is_small:
+            self._link.send(frame, size)
         self._close()
         return True
 
