@@ -14,7 +14,17 @@ Everything that a peer can do wrong raises `ProtocolError`; the owner then ends 
 
 from collections.abc import Iterable, Mapping
 
-from portcall.core.calls import Call, CallEvent, CallState, ClientPort, WorkerPort
+from portcall.core.calls import (
+    ABANDONED,
+    DISPATCHED,
+    GIVEN_BACK,
+    RUNNING,
+    WAITING,
+    WORKER_ENDED,
+    Call,
+    ClientPort,
+    WorkerPort,
+)
 from portcall.core.deadlines import Deadlines
 from portcall.core.limits import CallLimits
 from portcall.core.passing import (
@@ -115,14 +125,14 @@ class Switchboard:
         # The newest first, since each call given back goes before those that wait.
         for worker_id, call in reversed(calls.items()):
             frames = unsent.get(worker_id)
-            if call.state is not CallState.RUNNING:
-                call.move(CallEvent.WORKER_ENDED)
+            if call.state is not RUNNING:
+                call.move(WORKER_ENDED)
             elif frames:
                 self._give_back(call, frames, now)
             else:
                 details = f"Worker {worker.name} was lost while it ran this call"
                 self._end_running(call, Frame(call_id=call.client_id, end=refusal(UNAVAILABLE, details)), 0)
-        for method in dict.fromkeys(call.method for call in calls.values() if call.state is CallState.WAITING):
+        for method in dict.fromkeys(call.method for call in calls.values() if call.state is WAITING):
             self._serve_line(self._routes[method], now)
 
     def set_slots(self, worker: WorkerPort, slots: int, now: float) -> None:
@@ -192,13 +202,13 @@ class Switchboard:
     def tick(self, now: float) -> None:
         """End the calls whose time is up."""
         for call in self._deadlines.pop_due(now):
-            if call.state not in (CallState.WAITING, CallState.RUNNING):
+            if call.state not in (WAITING, RUNNING):
                 continue
             if call.deadline is not None and call.deadline <= now:
                 self._abandon(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
                 continue
             call.is_watched = False
-            if call.state is CallState.WAITING:
+            if call.state is WAITING:
                 self._check_hope(call, now)
 
     # --- the way up: from client to worker -------------------------------------------------------------------------
@@ -246,7 +256,7 @@ class Switchboard:
         frame = call.open
         assert frame is not None
         call.open = None
-        call.move(CallEvent.DISPATCHED)
+        call.move(DISPATCHED)
         worker_id = worker.id_last = worker.id_last + 1
         worker.calls[worker_id] = call
         call.worker, call.worker_id = worker, worker_id
@@ -372,7 +382,7 @@ class Switchboard:
     # --- the way down: from worker to client -----------------------------------------------------------------------
 
     def _end_from_worker(self, call: Call, worker: WorkerPort, frame: Frame, now: float) -> None:
-        if call.state is CallState.RUNNING:
+        if call.state is RUNNING:
             end = frame.end
             size = len(end.message)
             cost = size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN  # noqa: FURB136
@@ -387,13 +397,13 @@ class Switchboard:
             self._end_running(call, frame, size)
         else:
             del worker.calls[frame.call_id]
-            call.move(CallEvent.WORKER_ENDED)
+            call.move(WORKER_ENDED)
         worker.ended += 1
         self._free_slot(worker, now)
 
     def _end_running(self, call: Call, frame: Frame, size: int) -> None:
         del call.client.calls[call.client_id]
-        call.move(CallEvent.WORKER_ENDED)
+        call.move(WORKER_ENDED)
         self.calls_running -= 1
         call.client.send(frame, size)
 
@@ -424,7 +434,7 @@ class Switchboard:
         """End a call that was neither routed nor queued."""
         self.calls_refused += 1
         del call.client.calls[call.client_id]
-        call.move(CallEvent.ABANDONED)
+        call.move(ABANDONED)
         call.open = None
         call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
 
@@ -444,7 +454,7 @@ class Switchboard:
     def _abandon(self, call: Call, end: End | None) -> None:
         """End a call for its client; with `end` None the client does not want to hear of it any more."""
         del call.client.calls[call.client_id]
-        if call.state is CallState.WAITING:
+        if call.state is WAITING:
             route = self._routes.get(call.method) or self._strange[call.method]
             route.line.remove(call)
             if not route.line:
@@ -457,14 +467,14 @@ class Switchboard:
             self.calls_running -= 1
             call.worker.sink.drop_chunks(call.worker_id)
             call.worker.sink.send_ahead(Frame(call_id=call.worker_id, cancel=Cancel()))
-        call.move(CallEvent.ABANDONED)
+        call.move(ABANDONED)
         if end is not None:
             call.client.sink.drop_chunks(call.client_id)
             call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
 
     def _give_back(self, call: Call, frames: list[Frame], now: float) -> None:
         """Let a call wait again whose worker never saw it."""
-        call.move(CallEvent.GIVEN_BACK)
+        call.move(GIVEN_BACK)
         self.calls_running -= 1
         call.worker, call.worker_id = None, 0
         call.open, *held = [detached(frame) for frame in frames]
