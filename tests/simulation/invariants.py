@@ -67,7 +67,7 @@ class Watch:
             assert record.ends == 1, f"{record.key} ended {record.ends} times"
             check_outcome(record, self._world)
         board = self._world.hub.board
-        assert not board._strange or self._world.schedule.now < board._settled_at
+        assert not board._routes.strange or self._world.schedule.now < board._settled_at
 
     def is_at_rest(self) -> bool:
         """Whether every call is over, for everybody."""
@@ -105,11 +105,11 @@ class Watch:
         given_back = self._world.hub.given_back
         assert len(waiting) <= limits.calls_waiting_max + given_back, "more calls wait than may"
         assert held <= limits.bytes_waiting_max or given_back, "waiting calls hold more than they may"
-        routes = [*board._routes.values(), *board._strange.values()]
+        routes = [*board._routes.known.values(), *board._routes.strange.values()]
         check_lines(routes, waiting)
-        assert not set(board._routes) & set(board._strange)
-        for pool in board._pools.values():
-            check_pool(pool, board._routes)
+        assert not set(board._routes.known) & set(board._routes.strange)
+        for pool in board._routes.pools.values():
+            check_pool(pool, board._routes.known)
         for worker in workers:
             self._check_worker(worker)
 

@@ -19,7 +19,9 @@ from portcall.errors import ConfigurationError
 from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX
 from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
 from portcall.wire.caller import CallerEnd, open_frame
+from portcall.wire.limits import BATCH_BYTES_MAX
 from portcall.wire.metadata import from_frame, to_frame
+from portcall.wire.outbox import MANY_OVERHEAD_BYTES
 from portcall.wire.status import status_code
 
 LIMIT_DEFAULT = 2_000
@@ -231,43 +233,47 @@ class _FrameEngine:
         self._is_patient = bool(options.wait_for_ready)
         self._indexes: dict[int, int] = {}
         self._large: dict[int, CallerEnd] = {}
-        template = open_frame(
+        # What the opens of all calls share.
+        self._opening = open_frame(
             0, method, to_frame(options.metadata or ()), timeout_s=options.timeout, is_patient=self._is_patient
-        )
-        self._template = template if options.metadata or options.timeout is not None or self._is_patient else None
-        self._method = method
+        ).open
 
     def start(self, index: int, requests: Sequence[Any]) -> None:
-        """Begin calls."""
+        """Begin calls: those that can go in one frame each go in one frame together, up to a batch's worth."""
         session = self._session
         messages = list(map(self._serialize, requests))
-        inline_max = min(FRAME_MESSAGE_BYTES_MAX, session.message_bytes_max) if session.is_ready else -1
         ids = session.add_all(self, len(messages), is_patient=self._is_patient)
         self._indexes.update(zip(ids, range(index, index + len(messages)), strict=True))
-        method, template, add = self._method, self._template, session.link.add
-        for call_id, message in zip(ids, messages, strict=True):
-            size = len(message)
-            frame = add(size) if size <= inline_max else Frame()
-            if template is not None:
-                frame.CopyFrom(template)
-            frame.call_id = call_id
-            opening = frame.open
-            opening.method = method
-            if size <= inline_max:
-                opening.message = message
-                opening.half_close = True
+        inline_max = min(FRAME_MESSAGE_BYTES_MAX, session.message_bytes_max) if session.is_ready else -1
+        begun = size = 0
+        for end, message in enumerate(messages):
+            if len(message) > inline_max or size >= BATCH_BYTES_MAX:
+                self._send(ids[begun:end], messages[begun:end], size)
+                begun, size = end, 0
+            if len(message) > inline_max:
+                self._start_alone(ids[end], message)
+                begun = end + 1
             else:
-                self._start_alone(frame, message)
+                size += len(message) + MANY_OVERHEAD_BYTES
+        self._send(ids[begun:], messages[begun:], size)
 
-    def _start_alone(self, frame: Frame, message: bytes) -> None:
+    def _send(self, ids: range, messages: Sequence[bytes], size: int) -> None:
+        """Open calls with one frame."""
+        if ids:
+            opens = self._session.link.add(size).opens
+            opens.shared.CopyFrom(self._opening)
+            opens.call_ids.extend(ids)
+            opens.messages.extend(messages)
+
+    def _start_alone(self, call_id: int, message: bytes) -> None:
         """Begin a call that does not fit into one frame, or may not be made at all."""
         refusal = self._refuse(len(message))
         if refusal is not None:
-            self._session.remove(frame.call_id)
-            self._window.put(self._indexes.pop(frame.call_id), refusal)
+            self._session.remove(call_id)
+            self._window.put(self._indexes.pop(call_id), refusal)
             return
         self._session.connect()
-        self._caller(frame.call_id).open(frame, message)
+        self._caller(call_id).open(Frame(call_id=call_id, open=self._opening), message)
 
     def _refuse(self, size: int) -> End | None:
         """Return the end of a call that cannot be made, or None if it can."""
@@ -288,6 +294,13 @@ class _FrameEngine:
         elif frame.HasField("message"):
             self._caller(call_id)
             self._take_large(frame)
+
+    def on_reply(self, call_id: int, message: bytes) -> None:
+        """Take the reply of one of the calls."""
+        self._session.remove(call_id)
+        if self._large:
+            self._large.pop(call_id, None)
+        self._window.put(self._indexes.pop(call_id), message)
 
     def cancel(self) -> None:
         """Cancel what is under way."""
@@ -334,7 +347,9 @@ def map_by_frames(
     engine = _FrameEngine(session, method, serialize or bytes, options, window)
     parse = deserialize or bytes
 
-    def finish(end: End) -> Any:
+    def finish(end: End | bytes) -> Any:
+        if isinstance(end, bytes):
+            return parse(end)
         if end.status:
             raise _rpc_error(end)
         message = end.message

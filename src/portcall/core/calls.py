@@ -113,11 +113,11 @@ class Call:
         "worker_id",
     )
 
-    def __init__(self, client: ClientPort, client_id: int, method: str, opening: Frame) -> None:
+    def __init__(self, client: ClientPort, client_id: int, method: str, opening: Frame | None) -> None:
         self.client = client
         self.client_id = client_id
         self.method = method
-        self.open: Frame | None = opening
+        self.open = opening
         self.up_credit = CREDIT_BYTES_INITIAL
         self.down_credit = CREDIT_BYTES_INITIAL
         self.state = WAITING

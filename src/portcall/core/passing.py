@@ -99,7 +99,7 @@ def trim_status(end: End, bytes_max: int) -> int:
     return len(end.details)
 
 
-def check_late(port: Port, frame: Frame, kind: str | None) -> None:
-    """Let a frame for a finished call go by; refuse one for a call that never was."""
-    if kind is None or not 0 < frame.call_id <= port.id_last:
-        raise ProtocolError(f"{kind or 'a frame without an event'} for call {frame.call_id}, which was never opened")
+def check_late(port: Port, call_id: int, kind: str | None) -> None:
+    """Let what comes for a finished call go by; refuse what is for a call that never was."""
+    if kind is None or not 0 < call_id <= port.id_last:
+        raise ProtocolError(f"{kind or 'a frame without an event'} for call {call_id}, which was never opened")

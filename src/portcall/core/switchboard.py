@@ -13,6 +13,7 @@ Everything that a peer can do wrong raises `ProtocolError`; the owner then ends 
 """
 
 from collections.abc import Iterable, Mapping
+from operator import lt
 
 from portcall.core.calls import (
     ABANDONED,
@@ -38,7 +39,7 @@ from portcall.core.passing import (
     trim_metadata,
     trim_status,
 )
-from portcall.core.pools import Pool, Route
+from portcall.core.pools import Route
 from portcall.core.refusals import (
     DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED,
@@ -47,9 +48,19 @@ from portcall.core.refusals import (
     overload,
     refusal,
 )
+from portcall.core.routes import Routes
 from portcall.errors import ProtocolError
-from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, detached, metadata_bytes
-from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
+from portcall.protos.link_rules import (
+    FRAME_COST_BYTES_MIN,
+    FRAME_MESSAGE_BYTES_MAX,
+    detached,
+    fault_of_many,
+    many_ends,
+    many_opens,
+    metadata_bytes,
+    single_open,
+)
+from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Ends, Frame, Opens
 
 DEADLINE_S_MAX = 10 * 365 * 86_400.0
 """Longer timeouts are no deadlines; gRPC's clients send such for "infinite"."""
@@ -64,9 +75,7 @@ class Switchboard:
     def __init__(self, limits: CallLimits, now: float) -> None:
         self._limits = limits
         self._settled_at = now + limits.settle_s
-        self._routes: dict[str, Route] = {}
-        self._strange: dict[str, Route] = {}
-        self._pools: dict[frozenset[str], Pool] = {}
+        self._routes = Routes(limits.methods_remembered_max)
         self._deadlines = Deadlines()
         self.calls_waiting = 0
         self.calls_running = 0
@@ -82,7 +91,7 @@ class Switchboard:
 
     def has_worker(self, method: str) -> bool | None:
         """Return whether a worker serves this method now; None for a method that the hub does not know."""
-        route = self._routes.get(method)
+        route = self._routes.known.get(method)
         return None if route is None else route.has_worker
 
     # --- ports -----------------------------------------------------------------------------------------------------
@@ -133,7 +142,7 @@ class Switchboard:
                 details = f"Worker {worker.name} was lost while it ran this call"
                 self._end_running(call, Frame(call_id=call.client_id, end=refusal(UNAVAILABLE, details)), 0)
         for method in dict.fromkeys(call.method for call in calls.values() if call.state is WAITING):
-            self._serve_line(self._routes[method], now)
+            self._serve_line(self._routes.known[method], now)
 
     def set_slots(self, worker: WorkerPort, slots: int, now: float) -> None:
         """Change how many calls a worker takes at once."""
@@ -160,8 +169,10 @@ class Switchboard:
                 continue
             kind = frame.WhichOneof("event")
             call = calls.get(frame.call_id)
-            if call is None:
-                check_late(client, frame, kind)
+            if kind == "opens" and not frame.call_id:
+                self._open_many(client, frame.opens, now, is_unread=is_unread)
+            elif call is None:
+                check_late(client, frame.call_id, kind)
             elif kind == "message":
                 self._pass_up(call, frame, message_up(call, frame))
             elif kind == "half_close":
@@ -242,7 +253,7 @@ class Switchboard:
         if timeout_us and timeout_us < DEADLINE_S_MAX * 1e6:
             call.deadline = now + timeout_us / 1e6
             self._wake_at(call.deadline, call)
-        route = self._routes.get(call.method)
+        route = self._routes.known.get(call.method)
         worker = route.best_worker() if route is not None else None
         if worker is None:
             self._wait(call, route, now)
@@ -251,17 +262,64 @@ class Switchboard:
         worker.pool.change_free(worker, -1)
         self._assign(call, worker)
 
-    def _assign(self, call: Call, worker: WorkerPort) -> None:
-        """Send a call, and what its client has sent so far, to a worker whose slot was taken for it."""
-        frame = call.open
-        assert frame is not None
-        call.open = None
+    def _open_many(self, client: ClientPort, opens: Opens, now: float, *, is_unread: bool) -> None:
+        """Open calls that differ in nothing but their requests, and send those of each worker together."""
+        shared, call_ids, messages = opens.shared, list(opens.call_ids), list(opens.messages)
+        if fault := fault_of_many(opens):
+            raise ProtocolError(fault)
+        if call_ids[0] <= client.id_last or not all(map(lt, call_ids, call_ids[1:])):
+            raise ProtocolError(f"calls {call_ids[0]} to {call_ids[-1]} opened after {client.id_last}: ids must rise")
+        client.id_last = call_ids[-1]
+        shared.peer = client.name
+        shared.ClearField("message")
+        method, extra = shared.method, metadata_bytes(shared.metadata)
+        is_refused = is_unread or self.is_closing or extra > self._limits.metadata_bytes_max
+        timeout_us = shared.timeout_us
+        deadline = now + timeout_us / 1e6 if timeout_us and timeout_us < DEADLINE_S_MAX * 1e6 else None
+        route = self._routes.known.get(method)
+        sent: dict[WorkerPort, tuple[list[int], list[bytes]]] = {}
+        for call_id, message in zip(call_ids, messages, strict=True):
+            call = Call(client, call_id, method, None)
+            call.is_half_closed = True
+            client.calls[call_id] = call
+            worker = route.best_worker() if route is not None and not is_refused else None
+            if worker is None:
+                call.open = single_open(shared, call_id, message)
+            if is_refused:
+                self._turn_away(call, extra)
+                continue
+            if deadline is not None:
+                call.deadline = deadline
+                self._wake_at(deadline, call)
+            if worker is None:
+                self._wait(call, route, now)
+                continue
+            assert worker.pool is not None
+            worker.pool.change_free(worker, -1)
+            self._place(call, worker)
+            columns = sent.get(worker)
+            if columns is None:
+                columns = sent[worker] = ([], [])
+            columns[0].append(call.worker_id)
+            columns[1].append(message)
+        for worker, (worker_ids, requests) in sent.items():
+            worker.send(many_opens(shared, worker_ids, requests), sum(map(len, requests)) + extra)
+
+    def _place(self, call: Call, worker: WorkerPort) -> None:
+        """Enter a call with a worker whose slot was taken for it."""
         call.move(DISPATCHED)
         worker_id = worker.id_last = worker.id_last + 1
         worker.calls[worker_id] = call
         call.worker, call.worker_id = worker, worker_id
         self.calls_running += 1
-        frame.call_id = worker_id
+
+    def _assign(self, call: Call, worker: WorkerPort) -> None:
+        """Send a call, and what its client has sent so far, to a worker whose slot was taken for it."""
+        frame = call.open
+        assert frame is not None
+        call.open = None
+        self._place(call, worker)
+        worker_id = frame.call_id = call.worker_id
         if call.held is None:
             worker.send(frame, call.bytes_held)
             return
@@ -312,9 +370,7 @@ class Switchboard:
         self.calls_waiting += 1
         self.bytes_waiting += call.bytes_held
         if route is None:
-            route = self._strange.get(call.method)
-            if route is None:
-                route = self._strange[call.method] = Route(call.method)
+            route = self._routes.wait_for(call.method)
             self._wake_at(self._settled_at, call)
         route.line.put(call)
         if not route.has_worker:
@@ -338,7 +394,7 @@ class Switchboard:
 
     def _check_hope(self, call: Call, now: float) -> None:
         """End a waiting call if the time in which a worker should have come is over."""
-        route = self._routes.get(call.method)
+        route = self._routes.known.get(call.method)
         if route is None:
             if now >= self._settled_at:
                 self._abandon(call, refusal(UNIMPLEMENTED, f"Method not found! No worker has brought {call.method}"))
@@ -401,6 +457,37 @@ class Switchboard:
         worker.ended += 1
         self._free_slot(worker, now)
 
+    def _end_many(self, worker: WorkerPort, ends: Ends, now: float) -> None:
+        """End calls OK, and send those of each client together."""
+        if fault := fault_of_many(ends):
+            raise ProtocolError(fault)
+        calls = worker.calls
+        sent: dict[ClientPort, tuple[list[int], list[bytes]]] = {}
+        try:
+            for worker_id, message in zip(ends.call_ids, ends.messages, strict=True):
+                call = calls.get(worker_id)
+                if call is None:
+                    check_late(worker, worker_id, "an end")
+                    continue
+                if call.state is RUNNING:
+                    if call.down_credit < max(len(message), FRAME_COST_BYTES_MIN):
+                        raise ProtocolError(f"call {worker_id}: {len(message)} bytes sent without credit for them")
+                    client = call.client
+                    del client.calls[call.client_id]
+                    self.calls_running -= 1
+                    columns = sent.get(client)
+                    if columns is None:
+                        columns = sent[client] = ([], [])
+                    columns[0].append(call.client_id)
+                    columns[1].append(message)
+                del calls[worker_id]
+                call.move(WORKER_ENDED)
+                worker.ended += 1
+                self._free_slot(worker, now)
+        finally:
+            for client, (call_ids, replies) in sent.items():
+                client.send(many_ends(call_ids, replies), sum(map(len, replies)))
+
     def _end_running(self, call: Call, frame: Frame, size: int) -> None:
         del call.client.calls[call.client_id]
         call.move(WORKER_ENDED)
@@ -417,8 +504,10 @@ class Switchboard:
             pool.change_free(worker, 1)
 
     def _worker_event(self, worker: WorkerPort, frame: Frame, kind: str | None, now: float) -> None:
-        """Handle a frame of a worker that belongs to no call that runs."""
-        if kind == "slots" and not frame.call_id:
+        """Handle a frame of a worker that belongs to no call that runs, or to many."""
+        if kind == "ends" and not frame.call_id:
+            self._end_many(worker, frame.ends, now)
+        elif kind == "slots" and not frame.call_id:
             if frame.slots.slots > SLOTS_MAX:
                 raise ProtocolError(f"a worker with {frame.slots.slots} slots; at most {SLOTS_MAX} may be")
             self.set_slots(worker, frame.slots.slots, now)
@@ -426,7 +515,7 @@ class Switchboard:
             self.drain_worker(worker, now)
             worker.send(Frame(drain=frame.drain), 0)
         else:
-            check_late(worker, frame, kind)
+            check_late(worker, frame.call_id, kind)
 
     # --- ends that the switchboard makes ---------------------------------------------------------------------------
 
@@ -455,10 +544,10 @@ class Switchboard:
         """End a call for its client; with `end` None the client does not want to hear of it any more."""
         del call.client.calls[call.client_id]
         if call.state is WAITING:
-            route = self._routes.get(call.method) or self._strange[call.method]
+            route = self._routes.of(call.method)
             route.line.remove(call)
             if not route.line:
-                self._strange.pop(call.method, None)
+                self._routes.forget_if_strange(call.method)
             self.calls_waiting -= 1
             self.bytes_waiting -= call.bytes_held
             call.open = call.held = None
@@ -480,51 +569,22 @@ class Switchboard:
         call.open, *held = [detached(frame) for frame in frames]
         call.held = held or None
         call.bytes_held = sum(max(frame.ByteSize(), FRAME_COST_BYTES_MIN) for frame in frames)
-        route = self._know(call.method)
+        route = self._routes.know(call.method)
         self.calls_waiting += 1
         self.bytes_waiting += call.bytes_held
         route.line.put_first(call)
         if not route.has_worker:
             self._limit_wait(call, now)
 
-    # --- routes ----------------------------------------------------------------------------------------------------
-
-    def _know(self, method: str) -> Route:
-        """Return the method's route, made if need be; calls that waited for it in the first seconds go along."""
-        route = self._routes.get(method)
-        if route is None:
-            route = self._strange.pop(method) if method in self._strange else Route(method)
-            self._routes[method] = route
-        return route
-
-    def _forget_methods(self) -> None:
-        """Keep the number of methods bounded: forget those that nobody serves or waits for."""
-        if len(self._routes) > self._limits.methods_remembered_max:
-            self._routes = {method: route for method, route in self._routes.items() if route.pools or route.line}
+    # --- workers that come and go ----------------------------------------------------------------------------------
 
     def _join(self, worker: WorkerPort, now: float) -> None:
         """Put a worker among those that serve the same methods, and give it what waits."""
-        pool = self._pools.get(worker.methods)
-        if pool is None:
-            pool = self._pools[worker.methods] = Pool(self._know(method) for method in sorted(worker.methods))
-            for route in pool.routes:
-                route.join(pool)
-            self._forget_methods()
-        worker.pool = pool
-        pool.add(worker)
+        self._routes.join(worker)
         self._fill(worker, now)
 
     def _withdraw(self, worker: WorkerPort, now: float) -> None:
         """Let no calls go to this worker; calls left without any worker begin to wait for one."""
-        pool = worker.pool
-        if pool is None or worker not in pool.workers:
-            return
-        pool.remove(worker)
-        if pool.workers:
-            return
-        del self._pools[worker.methods]
-        for route in pool.routes:
-            route.leave(pool)
-            if not route.has_worker:
-                for call in route.line.calls():
-                    self._limit_wait(call, now)
+        for route in self._routes.withdraw(worker):
+            for call in route.line.calls():
+                self._limit_wait(call, now)

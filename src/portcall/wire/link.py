@@ -171,6 +171,12 @@ class Link:
             self._wake()
         return self._outbox.add(message_bytes)
 
+    def end_ok(self, call_id: int, message: bytes) -> None:
+        """Queue the end of a call that has sent nothing yet: OK, with a reply of less than `TURN_BYTES_MIN`."""
+        if self.on_ready is not None:
+            self._wake()
+        self._outbox.add_end(call_id, message)
+
     def send_ahead(self, frame: Frame) -> None:
         """Queue a credit, or a cancel, before the messages that its call has waiting."""
         self._outbox.put_ahead(frame)

@@ -14,13 +14,18 @@ wins").
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Final
 
+from portcall.protos.link_rules import singly
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames
 from portcall.wire.limits import BATCH_BYTES_MAX, GATHER_BYTES, STREAM_BYTES_MAX, TURN_BYTES_MIN
 
 FRAME_OVERHEAD_BYTES: Final = 256
 """What a small frame is taken to cost beside its message, in the accounts of an outbox."""
+
+MANY_OVERHEAD_BYTES: Final = 64
+"""The same for a call in a frame of many. Not less than a batch's bytes by the calls that one frame may have."""
 
 
 class Outbox:
@@ -34,6 +39,8 @@ class Outbox:
         "_add",
         "_append",
         "_batch",
+        "_end_id",
+        "_end_message",
         "_full",
         "_full_bytes",
         "_grants",
@@ -51,6 +58,8 @@ class Outbox:
         self._full_bytes = 0
         self._room_bytes: int = BATCH_BYTES_MAX
         """What may still be put into the batch that is being filled. The last frame may take more than is left."""
+        self._end_id: Callable[[int], None] | None
+        self._end_message: Callable[[bytes], None] | None
         self._begin_batch()
         self._grants: dict[int, Frame] = {}
         """The credit frames that wait, by call."""
@@ -91,10 +100,24 @@ class Outbox:
             self._close_batch()
         return frame
 
+    def add_end(self, call_id: int, message: bytes) -> None:
+        """Queue the end of a call that has sent nothing yet, OK and with a small reply, with others of the kind."""
+        if self._end_id is None or self._end_message is None:
+            ends = self._add().ends
+            self._end_id, self._end_message = ends.call_ids.append, ends.messages.append
+        self._end_id(call_id)
+        self._end_message(message)
+        self._room_bytes -= len(message) + MANY_OVERHEAD_BYTES
+        if self._room_bytes <= 0:
+            self._close_batch()
+
     def put(self, frame: Frame, message_bytes: int) -> None:
-        """Queue a frame of a call, with the number of message and metadata bytes that it carries."""
-        if (message_bytes < TURN_BYTES_MIN and (not self._turns or frame.call_id not in self._turns)) or frame.HasField(
-            "open"
+        """Queue a frame of a call, or of many, with the number of message and metadata bytes that it carries."""
+        call_id = frame.call_id
+        if (
+            (message_bytes < TURN_BYTES_MIN and (not self._turns or call_id not in self._turns))
+            or not call_id
+            or frame.HasField("open")
         ):
             self._append(frame)
             room = self._room_bytes = self._room_bytes - message_bytes - FRAME_OVERHEAD_BYTES
@@ -103,9 +126,9 @@ class Outbox:
             return
         alone = Frames(frames=(frame,)).SerializeToString()
         self._turn_bytes += len(alone)
-        turn = self._turns.get(frame.call_id)
+        turn = self._turns.get(call_id)
         if turn is None:
-            turn = self._turns[frame.call_id] = deque()
+            turn = self._turns[call_id] = deque()
         turn.append(alone)
 
     def put_ahead(self, frame: Frame) -> None:
@@ -154,7 +177,7 @@ class Outbox:
         calls: dict[int, list[Frame]] = {}
         turns = (Frames.FromString(alone) for turn in self._turns.values() for alone in turn)
         for batch in (*(full for full, _ in self._full), self._batch, *turns):
-            for frame in batch.frames:
+            for frame in singly(batch.frames):
                 if frame.HasField("open"):
                     calls[frame.call_id] = [frame]
                 elif frame.call_id in calls:
@@ -174,6 +197,7 @@ class Outbox:
         self._batch = Frames()
         self._add = self._batch.frames.add
         self._append = self._batch.frames.append
+        self._end_id = self._end_message = None
         self._room_bytes = BATCH_BYTES_MAX
 
     def _close_batch(self) -> None:

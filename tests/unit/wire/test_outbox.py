@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX
+from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX, fault_of_many, many_opens
 from portcall.protos.portcall.v1.link_pb2 import (
     Cancel,
     Credit,
@@ -222,6 +222,31 @@ def test_a_call_whose_open_has_left_is_not_taken_back() -> None:
     left = {frame.call_id for frame in take(outbox)}
     assert left
     assert set(outbox.take_unsent_calls()) == set(range(1, 11)) - left
+
+
+def test_calls_opened_together_are_taken_back_one_by_one() -> None:
+    outbox = Outbox()
+    outbox.add(2).CopyFrom(many_opens(Open(method="/a.B/C"), [1, 2], [b"x", b"y"]))
+    calls = outbox.take_unsent_calls()
+    assert calls == {
+        1: [Frame(call_id=1, open=Open(method="/a.B/C", message=b"x", half_close=True))],
+        2: [Frame(call_id=2, open=Open(method="/a.B/C", message=b"y", half_close=True))],
+    }
+
+
+def test_small_replies_gather_in_one_frame_for_each_batch() -> None:
+    outbox = Outbox()
+    put(outbox, message(1, 5))
+    for call_id in range(2, 12_002):
+        outbox.add_end(call_id, b"well")
+    put(outbox, message(12_002, 5))
+    frames = take_all(outbox)
+    ends = [frame.ends for frame in frames if frame.HasField("ends")]
+    assert [call_id for end in ends for call_id in end.call_ids] == list(range(2, 12_002))
+    assert {reply for end in ends for reply in end.messages} == {b"well"}
+    assert not [end for end in ends if fault_of_many(end)]
+    assert len(ends) < 12
+    assert outbox.bytes_queued == 0
 
 
 def test_clearing_forgets_everything() -> None:
