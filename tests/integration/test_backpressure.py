@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from interop.service import Context, InteropStub
-from interop_pb2 import InputReply, StreamRequest, UnaryRequest
+from interop_pb2 import InputReply, StreamRequest, UnaryReply, UnaryRequest
 
 from .servicers import Source, echo, number
 from .stage import Stage, until
@@ -82,3 +82,31 @@ async def test_client_that_reads_nothing_can_still_cancel(stage: Stage, way: str
     call.cancel()
     await source.is_done.wait()
     assert source.sent < READ_AHEAD_MAX
+
+
+async def test_calls_of_a_native_connection_beyond_its_streams_wait_at_their_client(stage: Stage) -> None:
+    """They are neither refused nor dropped, and no other connection waits with them."""
+    go_on, begun = asyncio.Event(), 0
+    is_full = asyncio.Event()
+
+    async def wait_for_it(request: UnaryRequest, context: Context) -> UnaryReply:
+        nonlocal begun
+        begun += 1
+        if begun == 5:
+            is_full.set()
+        if request.body != b"other":
+            await go_on.wait()
+        return UnaryReply(body=request.body)
+
+    hub = await stage.hub(streams_max=5)
+    await stage.worker(hub.address, UnaryCall=wait_for_it)
+    stub = stage.native_stub(hub.address)
+    await stub.UnaryCall(UnaryRequest(body=b"other"))  # the client learns the bound when it connects
+    begun = 0
+    calls = [asyncio.ensure_future(stub.UnaryCall(UnaryRequest(body=b"%d" % index))) for index in range(20)]
+    await is_full.wait()
+    reply = await stage.stub(hub.address).UnaryCall(UnaryRequest(body=b"other"))
+    assert reply.body == b"other"
+    assert begun == 6
+    go_on.set()
+    assert [reply.body for reply in await asyncio.gather(*calls)] == [b"%d" % index for index in range(20)]

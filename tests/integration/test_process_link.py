@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 import portcall
 from portcall.errors import ConfigurationError, ProtocolError
+from portcall.protos.link_rules import singly
 from portcall.protos.portcall.v1.link_pb2 import Frame, HalfClose, Open, Welcome
 from portcall.wire.limits import STREAM_BYTES_MAX
 from portcall.wire.pump import PeerLeftError, Pump, StreamLostError
@@ -53,6 +54,9 @@ class Supervising:
             Frame(call_id=call_id, open=Open(method=f"/a.B/{method}", message=message, half_close=True))
         )
 
+    def take(self, frames: Sequence[Frame]) -> None:
+        self.frames.extend(singly(frames))
+
     async def when(self, kind: str, count: int = 1) -> list[Frame]:
         """Wait until so many frames of a kind have come."""
         await until(lambda: len(self.of(kind)) >= count)
@@ -86,7 +90,7 @@ async def supervising(worker: portcall.Worker) -> AsyncIterator[Supervising]:
     assert hello is not None
     assert (hello.worker.slots, hello.worker.contract.services[0].name) == (worker.slots, "a.B")
     child.admit(hello.worker.slots, ["/a.B/Echo", "/a.B/Never"])
-    pumping = asyncio.create_task(Pump(child.link, child, supervisor.frames.extend, PATIENT).run())
+    pumping = asyncio.create_task(Pump(child.link, child, supervisor.take, PATIENT).run())
     try:
         yield supervisor
     finally:

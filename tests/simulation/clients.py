@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from portcall.core.refusals import CANCELLED, OK, UNAVAILABLE
+from portcall.protos.link_rules import many_opens, singly
 from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame, Open
 from portcall.wire.link import Link
 from portcall.wire.messages import MessageReceiver, MessageSender
@@ -41,7 +42,7 @@ class SimClient:
 
     def on_frames(self, frames: Sequence[Frame]) -> None:
         """Give each frame to its call."""
-        for frame in frames:
+        for frame in singly(frames):
             call_id = frame.call_id
             assert 0 < call_id <= self._id_last, f"{self.name} was sent a frame for call {call_id}, which never was"
             if frame.HasField("end"):
@@ -65,7 +66,7 @@ class SimClient:
 
     def on_sent(self, frames: Sequence[Frame]) -> None:
         """Enter in the ledger which calls leave."""
-        for frame in frames:
+        for frame in singly(frames):
             if frame.HasField("open"):
                 self._world.ledger.of(frame.open.metadata).opens_left_client += 1
 
@@ -135,7 +136,11 @@ class ClientCall:
             self._written = 1
         if plan.is_inline and self._written == len(plan.requests):
             opening.half_close = True
-        self.link.send(Frame(call_id=self.call_id, open=opening), size + 100)
+        if opening.half_close and opening.HasField("message") and plan.goes_as_many:
+            frame = many_opens(opening, [self.call_id], [opening.message])
+        else:
+            frame = Frame(call_id=self.call_id, open=opening)
+        self.link.send(frame, size + 100)
         if not opening.half_close:
             self._write_on()
         if plan.cancels_after_s is not None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from portcall.core.calls import ClientPort, WorkerPort
 from portcall.core.switchboard import Switchboard
-from portcall.protos.link_rules import PROTOCOL_VERSION
+from portcall.protos.link_rules import PROTOCOL_VERSION, singly
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Hello, Welcome
 from portcall.wire.link import Link, LinkState
 
@@ -144,7 +144,7 @@ class SimHub:
 
     def note_opens(self, frames: Sequence[Frame]) -> None:
         """Enter in the ledger which calls leave for a worker."""
-        for frame in frames:
+        for frame in singly(frames):
             if frame.HasField("open"):
                 self._world.ledger.of(frame.open.metadata).opens_left_hub += 1
 

@@ -13,7 +13,7 @@ from portcall.core.refusals import (
     UNIMPLEMENTED,
 )
 from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, frame_cost
-from portcall.wire.limits import WINDOW_BYTES
+from portcall.wire.limits import BATCH_BYTES_MAX, WINDOW_BYTES
 from portcall.wire.link import Link, LinkState
 from portcall.wire.messages import MessageReceiver, MessageSender
 from portcall.wire.outbox import FRAME_OVERHEAD_BYTES
@@ -67,7 +67,7 @@ class Watch:
             assert record.ends == 1, f"{record.key} ended {record.ends} times"
             check_outcome(record, self._world)
         board = self._world.hub.board
-        assert not board._strange or self._world.schedule.now < board._settled_at
+        assert not board._routes.strange or self._world.schedule.now < board._settled_at
 
     def is_at_rest(self) -> bool:
         """Whether every call is over, for everybody."""
@@ -105,11 +105,11 @@ class Watch:
         given_back = self._world.hub.given_back
         assert len(waiting) <= limits.calls_waiting_max + given_back, "more calls wait than may"
         assert held <= limits.bytes_waiting_max or given_back, "waiting calls hold more than they may"
-        routes = [*board._routes.values(), *board._strange.values()]
+        routes = [*board._routes.known.values(), *board._routes.strange.values()]
         check_lines(routes, waiting)
-        assert not set(board._routes) & set(board._strange)
-        for pool in board._pools.values():
-            check_pool(pool, board._routes)
+        assert not set(board._routes.known) & set(board._routes.strange)
+        for pool in board._routes.pools.values():
+            check_pool(pool, board._routes.known)
         for worker in workers:
             self._check_worker(worker)
 
@@ -189,13 +189,13 @@ def check_link(link: Link) -> None:
     outbox = link._outbox
     turn_bytes = 0
     for turn in outbox._turns.values():
-        bytes_in_turn = sum(cost for _, cost in turn)
+        bytes_in_turn = sum(map(len, turn))
         assert turn, "an empty turn was kept"
-        assert bytes_in_turn <= WINDOW_BYTES + len(turn) * (FRAME_OVERHEAD_BYTES + 200), "more is queued than granted"
+        assert bytes_in_turn <= WINDOW_BYTES + len(turn) * FRAME_OVERHEAD_BYTES, "more is queued than granted"
         turn_bytes += bytes_in_turn
     assert outbox._turn_bytes == turn_bytes
-    assert outbox._small_bytes >= 0
-    assert outbox._small or not outbox._small_bytes
+    assert outbox._full_bytes == sum(size for _, size in outbox._full)
+    assert len(outbox._batch.frames) <= (BATCH_BYTES_MAX - outbox._room_bytes) // FRAME_OVERHEAD_BYTES
 
 
 def check_record(record: CallRecord) -> None:

@@ -50,6 +50,8 @@ class Plan:
     cancels_after_s: float | None
     reads_slowly: bool
     has_headers: bool
+    goes_as_many: bool
+    """Where they can be, the open and the end are frames of many calls, of which this is the only one."""
 
 
 @dataclass(slots=True)
@@ -131,6 +133,7 @@ def draw_plan(rng: Random, profile: Profile) -> Plan:
         cancels_after_s=cancels_after_s,
         reads_slowly="slow_reader" in troubles and rng.random() < 0.3,
         has_headers=rng.random() < 0.3,
+        goes_as_many=rng.random() < 0.5,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from portcall.protos.link_rules import many_ends, singly
 from portcall.protos.portcall.v1.link_pb2 import (
     Contract,
     Drain,
@@ -59,7 +60,7 @@ class SimWorker:
 
     def on_frames(self, frames: Sequence[Frame]) -> None:
         """Take what the hub sends."""
-        for frame in frames:
+        for frame in singly(frames):
             if not frame.call_id:
                 assert frame.HasField("drain"), "a worker was sent an event that is not for it"
                 self._is_drained = True
@@ -258,7 +259,10 @@ class Execution:
 
     def _finish(self, end: End, size: int) -> None:
         self._is_over = True
-        self.link.send(Frame(call_id=self._call_id, end=end), size)
+        if not end.status and end.HasField("message") and not self._has_sent and self.record.plan.goes_as_many:
+            self.link.send(many_ends([self._call_id], [end.message]), size)
+        else:
+            self.link.send(Frame(call_id=self._call_id, end=end), size)
         self._worker.note_end(self._call_id)
 
     def _grant(self) -> None:

@@ -105,6 +105,14 @@ With --json the hub prints one line to stdout, when it is ready:
     variable="PORTCALL_HUB_MESSAGE_BYTES_MAX",
 )
 @setting(
+    "--streams-max",
+    "Most calls of one native gRPC connection at once; more of them wait at their client.",
+    type=count,
+    metavar="N",
+    default=_CONFIG.streams_max,
+    variable="PORTCALL_HUB_STREAMS_MAX",
+)
+@setting(
     "--links-max",
     "Most workers and clients at once.",
     type=count,
@@ -142,6 +150,7 @@ def hub(
     queue_max: int,
     queue_bytes_max: int,
     message_bytes_max: int,
+    streams_max: int,
     links_max: int,
     link_bytes_max: int,
     ping_interval: float,
@@ -154,6 +163,7 @@ def hub(
         is_insecure=insecure,
         grace_s=grace,
         message_bytes_max=message_bytes_max,
+        streams_max=streams_max,
         links_max=links_max,
         link_bytes_max=link_bytes_max,
         liveness=Liveness(ping_interval_s=ping_interval),

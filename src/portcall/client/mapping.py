@@ -9,6 +9,7 @@ have to see each call.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -18,7 +19,9 @@ from portcall.errors import ConfigurationError
 from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX
 from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
 from portcall.wire.caller import CallerEnd, open_frame
+from portcall.wire.limits import BATCH_BYTES_MAX
 from portcall.wire.metadata import from_frame, to_frame
+from portcall.wire.outbox import MANY_OVERHEAD_BYTES
 from portcall.wire.status import status_code
 
 LIMIT_DEFAULT = 2_000
@@ -47,8 +50,8 @@ class CallOptions:
 class MapEngine(Protocol):
     """Makes the calls of one map."""
 
-    def start(self, index: int, request: Any) -> None:
-        """Begin the call of the request with this index."""
+    def start(self, index: int, requests: Sequence[Any]) -> None:
+        """Begin the calls of these requests; the first has this index."""
 
     def cancel(self) -> None:
         """Cancel every call that is under way."""
@@ -101,8 +104,8 @@ async def _results(
             feed.fill(yielded)
             if window.failure is not None:
                 raise window.failure
-            index = yielded if ordered else next(iter(results), -1)
-            if index in results:
+            seen = yielded
+            while yielded < feed.due_at and (index := yielded if ordered else next(iter(results), -1)) in results:
                 try:
                     reply = finish(results.pop(index))
                 except grpc.RpcError as error:
@@ -111,10 +114,11 @@ async def _results(
                     reply = error
                 yielded += 1
                 yield reply
-            elif feed.is_exhausted and yielded == feed.taken:
+            if yielded > seen:
+                continue
+            if feed.is_exhausted and yielded == feed.taken:
                 return
-            else:
-                await window.changed()
+            await window.changed()
     finally:
         await feed.close()
         engine.cancel()
@@ -134,6 +138,8 @@ class _Feed:
         self._stride = max(1, limit // STRIDE)
         self._yielded = 0
         self.taken = 0
+        self.due_at = self._stride
+        """How many results have to be out before there is room for a stride of requests."""
         self.is_exhausted = False
         if self._iterator is None:
             if not isinstance(requests, AsyncIterable):
@@ -143,13 +149,13 @@ class _Feed:
     def fill(self, yielded: int) -> None:
         """Take as many requests as there is room for now that so many results are out."""
         self._yielded = yielded
-        if self.is_exhausted:
-            return
         room = self._limit - self.taken + yielded
-        if room >= self._stride or self.taken == yielded:
-            self._fill_now()
-        elif room and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(STRIDE_S, self._fill_late)
+        if not self.is_exhausted:
+            if room >= self._stride or self.taken == yielded:
+                self._fill_now()
+            elif room and self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(STRIDE_S, self._fill_late)
+        self.due_at = max(yielded + 1, self.taken - self._limit + self._stride)
 
     def _fill_late(self) -> None:
         self._timer = None
@@ -165,15 +171,21 @@ class _Feed:
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
             return
-        while not self.is_exhausted and self.taken - self._yielded < self._limit:
-            try:
-                request = next(self._iterator)
-            except StopIteration:
-                self.is_exhausted = True
-                self._window.wake()
-                return
-            self._engine.start(self.taken, request)
-            self.taken += 1
+        room = self._limit - self.taken + self._yielded
+        requests: list[Any] = []
+        try:
+            requests.extend(islice(self._iterator, room))
+        finally:
+            # What came before an error of the iterator's is called all the same.
+            self._start(requests)
+        if len(requests) < room:
+            self.is_exhausted = True
+            self._window.wake()
+
+    def _start(self, requests: Sequence[Any]) -> None:
+        if requests:
+            self._engine.start(self.taken, requests)
+            self.taken += len(requests)
 
     async def close(self) -> None:
         """Take no more."""
@@ -189,8 +201,7 @@ class _Feed:
                 while self.taken - self._yielded >= self._limit:
                     self._room = asyncio.get_running_loop().create_future()
                     await self._room
-                self._engine.start(self.taken, request)
-                self.taken += 1
+                self._start((request,))
         except Exception as error:  # noqa: BLE001  # the requests' own error goes to the one who iterates
             self._window.failure = error
         self.is_exhausted = True
@@ -222,37 +233,47 @@ class _FrameEngine:
         self._is_patient = bool(options.wait_for_ready)
         self._indexes: dict[int, int] = {}
         self._large: dict[int, CallerEnd] = {}
-        template = open_frame(
+        # What the opens of all calls share.
+        self._opening = open_frame(
             0, method, to_frame(options.metadata or ()), timeout_s=options.timeout, is_patient=self._is_patient
-        )
-        self._template = template if options.metadata or options.timeout is not None or self._is_patient else None
-        self._method = method
+        ).open
 
-    def start(self, index: int, request: Any) -> None:
-        """Begin a call."""
+    def start(self, index: int, requests: Sequence[Any]) -> None:
+        """Begin calls: those that can go in one frame each go in one frame together, up to a batch's worth."""
         session = self._session
-        message = self._serialize(request)
-        size = len(message)
-        if not session.is_ready or size > session.message_bytes_max:
-            refusal = self._refuse(size)
-            if refusal is not None:
-                self._window.put(index, refusal)
-                return
-            session.connect()
-        call_id = session.add(self, is_patient=self._is_patient)
-        self._indexes[call_id] = index
-        frame = Frame()
-        if self._template is not None:
-            frame.CopyFrom(self._template)
-        frame.call_id = call_id
-        opening = frame.open
-        opening.method = self._method
-        if size <= FRAME_MESSAGE_BYTES_MAX:
-            opening.message = message
-            opening.half_close = True
-            session.link.send(frame, size)
-        else:
-            self._caller(call_id).open(frame, message)
+        messages = list(map(self._serialize, requests))
+        ids = session.add_all(self, len(messages), is_patient=self._is_patient)
+        self._indexes.update(zip(ids, range(index, index + len(messages)), strict=True))
+        inline_max = min(FRAME_MESSAGE_BYTES_MAX, session.message_bytes_max) if session.is_ready else -1
+        begun = size = 0
+        for end, message in enumerate(messages):
+            if len(message) > inline_max or size >= BATCH_BYTES_MAX:
+                self._send(ids[begun:end], messages[begun:end], size)
+                begun, size = end, 0
+            if len(message) > inline_max:
+                self._start_alone(ids[end], message)
+                begun = end + 1
+            else:
+                size += len(message) + MANY_OVERHEAD_BYTES
+        self._send(ids[begun:], messages[begun:], size)
+
+    def _send(self, ids: range, messages: Sequence[bytes], size: int) -> None:
+        """Open calls with one frame."""
+        if ids:
+            opens = self._session.link.add(size).opens
+            opens.shared.CopyFrom(self._opening)
+            opens.call_ids.extend(ids)
+            opens.messages.extend(messages)
+
+    def _start_alone(self, call_id: int, message: bytes) -> None:
+        """Begin a call that does not fit into one frame, or may not be made at all."""
+        refusal = self._refuse(len(message))
+        if refusal is not None:
+            self._session.remove(call_id)
+            self._window.put(self._indexes.pop(call_id), refusal)
+            return
+        self._session.connect()
+        self._caller(call_id).open(Frame(call_id=call_id, open=self._opening), message)
 
     def _refuse(self, size: int) -> End | None:
         """Return the end of a call that cannot be made, or None if it can."""
@@ -273,6 +294,13 @@ class _FrameEngine:
         elif frame.HasField("message"):
             self._caller(call_id)
             self._take_large(frame)
+
+    def on_reply(self, call_id: int, message: bytes) -> None:
+        """Take the reply of one of the calls."""
+        self._session.remove(call_id)
+        if self._large:
+            self._large.pop(call_id, None)
+        self._window.put(self._indexes.pop(call_id), message)
 
     def cancel(self) -> None:
         """Cancel what is under way."""
@@ -319,12 +347,15 @@ def map_by_frames(
     engine = _FrameEngine(session, method, serialize or bytes, options, window)
     parse = deserialize or bytes
 
-    def finish(end: End) -> Any:
+    def finish(end: End | bytes) -> Any:
+        if isinstance(end, bytes):
+            return parse(end)
         if end.status:
             raise _rpc_error(end)
-        if not end.HasField("message"):
+        message = end.message
+        if not message and not end.HasField("message"):
             raise _rpc_error(End(status=grpc.StatusCode.INTERNAL.value[0], details="The call ended without a reply"))
-        return parse(end.message)
+        return parse(message)
 
     return _results(engine, window, requests, limit, finish, ordered=ordered, return_exceptions=return_exceptions)
 
@@ -348,11 +379,13 @@ class _CallEngine:
         self._window = window
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, index: int, request: Any) -> None:
-        """Begin a call."""
-        task = asyncio.get_running_loop().create_task(self._call(index, request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def start(self, index: int, requests: Sequence[Any]) -> None:
+        """Begin calls."""
+        loop = asyncio.get_running_loop()
+        for number, request in enumerate(requests, index):
+            task = loop.create_task(self._call(number, request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def cancel(self) -> None:
         """Cancel what is under way."""

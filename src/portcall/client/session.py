@@ -6,7 +6,8 @@ from typing import Protocol
 import grpc
 
 from portcall.errors import ProtocolError
-from portcall.protos.portcall.v1.link_pb2 import End, Frame, Welcome
+from portcall.protos.link_rules import fault_of_many
+from portcall.protos.portcall.v1.link_pb2 import End, Ends, Frame, Welcome
 from portcall.wire.dialer import SESSION, Connectivity, Dialer, DialerConfig
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link, LinkState
@@ -23,6 +24,9 @@ class FrameReceiver(Protocol):
 
     def on_frame(self, frame: Frame, /) -> None:
         """Take a frame; if it is the end, the receiver takes the call off the session."""
+
+    def on_reply(self, call_id: int, message: bytes, /) -> None:
+        """Take the end of a call that is OK and has one reply; the receiver takes the call off the session."""
 
 
 class ClientSession:
@@ -87,6 +91,16 @@ class ClientSession:
             self._patient.add(call_id)
         return call_id
 
+    def add_all(self, receiver: FrameReceiver, count: int, *, is_patient: bool) -> range:
+        """Put several calls of one receiver on the session; return their ids."""
+        first = self._id_last + 1
+        self._id_last += count
+        ids = range(first, first + count)
+        self.calls.update(dict.fromkeys(ids, receiver))
+        if is_patient:
+            self._patient.update(ids)
+        return ids
+
     def remove(self, call_id: int) -> None:
         """Take a call off the session. Idempotent."""
         self.calls.pop(call_id, None)
@@ -106,8 +120,25 @@ class ClientSession:
             call = calls.get(frame.call_id)
             if call is not None:
                 call.on_frame(frame)
-            elif frame.call_id > self._id_last:
-                raise ProtocolError(f"a frame for call {frame.call_id}, which was never opened")
+            elif frame.HasField("ends"):
+                self._on_ends(frame.ends)
+            else:
+                self._check_known(frame.call_id)
+
+    def _on_ends(self, ends: Ends) -> None:
+        if fault := fault_of_many(ends):
+            raise ProtocolError(fault)
+        calls = self.calls
+        for call_id, message in zip(ends.call_ids, ends.messages, strict=True):
+            call = calls.get(call_id)
+            if call is not None:
+                call.on_reply(call_id, message)
+            else:
+                self._check_known(call_id)
+
+    def _check_known(self, call_id: int) -> None:
+        if call_id > self._id_last:
+            raise ProtocolError(f"a frame for call {call_id}, which was never opened")
 
     def on_session_lost(self, reason: str, unsent: dict[int, list[Frame]]) -> None:
         """End what the hub has seen; what it has not seen goes to the next session."""

@@ -184,6 +184,10 @@ class LinkCall:
             self._session.remove(self._call_id)
             self._close_if_read()
 
+    def on_reply(self, call_id: int, message: bytes) -> None:
+        """Take the end of the call, OK and with one reply."""
+        self.on_frame(Frame(call_id=call_id, end=End(message=message)))
+
     async def _open(self, metadata: RawMetadata, request: bytes | None) -> None:
         refusal = self._session.refuse(is_patient=self._is_patient)
         if refusal is not None:

@@ -48,6 +48,10 @@ class CallEvent(IntEnum):
     WORKER_ENDED = 3
 
 
+WAITING, RUNNING, CANCELLING, ENDED = CallState
+DISPATCHED, GIVEN_BACK, ABANDONED, WORKER_ENDED = CallEvent
+# By names of their own: to look a member up in its enum costs as much as to make a call's frame (Python 3.11).
+
 TRANSITIONS: dict[tuple[CallState, CallEvent], CallState] = {
     (CallState.WAITING, CallEvent.DISPATCHED): CallState.RUNNING,
     # A cancel, a deadline or a refusal: the caller gets its end from the hub.
@@ -93,35 +97,52 @@ class ClientPort(Port):
 
 
 class Call:
-    """One call, from its open to its end. `client` and `worker` know it by ids of their own.
+    """One call, from its open to its end. `client` and `worker` know it by ids of their own."""
 
-    What most calls leave as it is stays an attribute of the class until it is set: making a call is hot.
-    """
+    __slots__ = (
+        "bytes_held",
+        "client",
+        "client_id",
+        "deadline",
+        "down_credit",
+        "gives_up_at",
+        "has_headers",
+        "held",
+        "is_half_closed",
+        "is_patient",
+        "is_stopping",
+        "is_watched",
+        "method",
+        "open",
+        "state",
+        "up_credit",
+        "worker",
+        "worker_id",
+    )
 
-    state = CallState.WAITING
-    deadline: float | None = None
-    gives_up_at = 0.0
-    """When to stop hoping for a worker, where there is none."""
-    is_watched = False
-    """Whether the switchboard wakes up for this call at `gives_up_at`, or before."""
-    is_patient = False
-    is_half_closed = False
-    has_headers = False
-    worker: WorkerPort | None = None
-    worker_id = 0
-    is_stopping = False
-    """Whether the worker was told to stop it, and the client still wants its end."""
-    held: list[Frame] | None = None
-    """Frames that came before there was a worker to send them to."""
-    bytes_held = 0
-
-    def __init__(self, client: ClientPort, client_id: int, method: str, opening: Frame) -> None:
+    def __init__(self, client: ClientPort, client_id: int, method: str, opening: Frame | None) -> None:
         self.client = client
         self.client_id = client_id
         self.method = method
-        self.open: Frame | None = opening
+        self.open = opening
         self.up_credit = CREDIT_BYTES_INITIAL
         self.down_credit = CREDIT_BYTES_INITIAL
+        self.state = WAITING
+        self.deadline: float | None = None
+        self.gives_up_at = 0.0
+        """When to stop hoping for a worker, where there is none."""
+        self.is_watched = False
+        """Whether the switchboard wakes up for this call at `gives_up_at`, or before."""
+        self.is_patient = False
+        self.is_half_closed = False
+        self.has_headers = False
+        self.worker: WorkerPort | None = None
+        self.worker_id = 0
+        self.is_stopping = False
+        """Whether the worker was told to stop it, and the client still wants its end."""
+        self.held: list[Frame] | None = None
+        """Frames that came before there was a worker to send them to."""
+        self.bytes_held = 0
 
     def move(self, event: CallEvent) -> None:
         """Change the state.

@@ -2,7 +2,7 @@
 
 import heapq
 
-from portcall.core.calls import Call, CallState
+from portcall.core.calls import RUNNING, WAITING, Call
 
 _SLACK = 1_024
 
@@ -27,7 +27,7 @@ class Deadlines:
     def add(self, at: float, call: Call, calls_live: int) -> None:
         """Wake up for this call at this time. `calls_live` is how many calls there are now."""
         if len(self._heap) > 4 * calls_live + _SLACK:
-            self._heap = [entry for entry in self._heap if entry[2].state in (CallState.WAITING, CallState.RUNNING)]
+            self._heap = [entry for entry in self._heap if entry[2].state in (WAITING, RUNNING)]
             heapq.heapify(self._heap)
         self._order += 1
         heapq.heappush(self._heap, (at, self._order, call))

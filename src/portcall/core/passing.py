@@ -6,7 +6,7 @@ Plain functions, one per kind of frame; this is the hottest code of the hub. Wha
 
 from collections.abc import MutableSequence
 
-from portcall.core.calls import Call, CallState, Port
+from portcall.core.calls import RUNNING, Call, Port
 from portcall.core.refusals import STATUS_CODE_MAX, UNKNOWN
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import CREDIT_BYTES_MAX, FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, metadata_bytes
@@ -40,7 +40,7 @@ def message_down(call: Call, frame: Frame) -> None:
     """Pass a message of the worker on."""
     size = len(frame.message.data)
     call.down_credit -= max(FRAME_COST_BYTES_MIN, size)
-    if call.state is not CallState.RUNNING:
+    if call.state is not RUNNING:
         return
     call.has_headers = True  # none may follow
     if call.down_credit < 0 or size > FRAME_MESSAGE_BYTES_MAX:
@@ -52,7 +52,7 @@ def message_down(call: Call, frame: Frame) -> None:
 def credit_down(call: Call, frame: Frame) -> None:
     """Pass a grant of the worker's on."""
     call.up_credit += _granted(call.worker_id, frame, call.up_credit)
-    if call.state is CallState.RUNNING:
+    if call.state is RUNNING:
         frame.call_id = call.client_id
         call.client.sink.send_ahead(frame)
 
@@ -72,7 +72,7 @@ def headers_down(call: Call, frame: Frame, metadata_bytes_max: int) -> None:
     if call.has_headers:
         raise ProtocolError(f"call {call.worker_id}: initial metadata sent twice, or after a message")
     call.has_headers = True
-    if call.state is CallState.RUNNING:
+    if call.state is RUNNING:
         size = trim_metadata(frame.headers.metadata, metadata_bytes_max)
         frame.call_id = call.client_id
         call.client.send(frame, size)
@@ -99,7 +99,7 @@ def trim_status(end: End, bytes_max: int) -> int:
     return len(end.details)
 
 
-def check_late(port: Port, frame: Frame, kind: str | None) -> None:
-    """Let a frame for a finished call go by; refuse one for a call that never was."""
-    if kind is None or not 0 < frame.call_id <= port.id_last:
-        raise ProtocolError(f"{kind or 'a frame without an event'} for call {frame.call_id}, which was never opened")
+def check_late(port: Port, call_id: int, kind: str | None) -> None:
+    """Let what comes for a finished call go by; refuse what is for a call that never was."""
+    if kind is None or not 0 < call_id <= port.id_last:
+        raise ProtocolError(f"{kind or 'a frame without an event'} for call {call_id}, which was never opened")

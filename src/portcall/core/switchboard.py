@@ -13,8 +13,19 @@ Everything that a peer can do wrong raises `ProtocolError`; the owner then ends 
 """
 
 from collections.abc import Iterable, Mapping
+from operator import lt
 
-from portcall.core.calls import Call, CallEvent, CallState, ClientPort, WorkerPort
+from portcall.core.calls import (
+    ABANDONED,
+    DISPATCHED,
+    GIVEN_BACK,
+    RUNNING,
+    WAITING,
+    WORKER_ENDED,
+    Call,
+    ClientPort,
+    WorkerPort,
+)
 from portcall.core.deadlines import Deadlines
 from portcall.core.limits import CallLimits
 from portcall.core.passing import (
@@ -28,7 +39,7 @@ from portcall.core.passing import (
     trim_metadata,
     trim_status,
 )
-from portcall.core.pools import Pool, Route
+from portcall.core.pools import Route
 from portcall.core.refusals import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -38,9 +49,19 @@ from portcall.core.refusals import (
     overload,
     refusal,
 )
+from portcall.core.routes import Routes
 from portcall.errors import ProtocolError
-from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, detached, metadata_bytes
-from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
+from portcall.protos.link_rules import (
+    FRAME_COST_BYTES_MIN,
+    FRAME_MESSAGE_BYTES_MAX,
+    detached,
+    fault_of_many,
+    many_ends,
+    many_opens,
+    metadata_bytes,
+    single_open,
+)
+from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Ends, Frame, Opens
 
 DEADLINE_S_MAX = 10 * 365 * 86_400.0
 """Longer timeouts are no deadlines; gRPC's clients send such for "infinite"."""
@@ -55,9 +76,7 @@ class Switchboard:
     def __init__(self, limits: CallLimits, now: float) -> None:
         self._limits = limits
         self._settled_at = now + limits.settle_s
-        self._routes: dict[str, Route] = {}
-        self._strange: dict[str, Route] = {}
-        self._pools: dict[frozenset[str], Pool] = {}
+        self._routes = Routes(limits.methods_remembered_max)
         self._deadlines = Deadlines()
         self.calls_waiting = 0
         self.calls_running = 0
@@ -73,7 +92,7 @@ class Switchboard:
 
     def has_worker(self, method: str) -> bool | None:
         """Return whether a worker serves this method now; None for a method that the hub does not know."""
-        route = self._routes.get(method)
+        route = self._routes.known.get(method)
         return None if route is None else route.has_worker
 
     # --- ports -----------------------------------------------------------------------------------------------------
@@ -116,15 +135,15 @@ class Switchboard:
         # The newest first, since each call given back goes before those that wait.
         for worker_id, call in reversed(calls.items()):
             frames = unsent.get(worker_id)
-            if call.state is not CallState.RUNNING:
-                call.move(CallEvent.WORKER_ENDED)
+            if call.state is not RUNNING:
+                call.move(WORKER_ENDED)
             elif frames and not call.is_stopping:
                 self._give_back(call, frames, now)
             else:
                 details = f"Worker {worker.name} was lost while it ran this call"
                 self._end_running(call, Frame(call_id=call.client_id, end=refusal(UNAVAILABLE, details)), 0)
-        for method in dict.fromkeys(call.method for call in calls.values() if call.state is CallState.WAITING):
-            self._serve_line(self._routes[method], now)
+        for method in dict.fromkeys(call.method for call in calls.values() if call.state is WAITING):
+            self._serve_line(self._routes.known[method], now)
 
     def set_slots(self, worker: WorkerPort, slots: int, now: float) -> None:
         """Change how many calls a worker takes at once."""
@@ -151,8 +170,10 @@ class Switchboard:
                 continue
             kind = frame.WhichOneof("event")
             call = calls.get(frame.call_id)
-            if call is None:
-                check_late(client, frame, kind)
+            if kind == "opens" and not frame.call_id:
+                self._open_many(client, frame.opens, now, is_unread=is_unread)
+            elif call is None:
+                check_late(client, frame.call_id, kind)
             elif kind == "message":
                 self._pass_up(call, frame, message_up(call, frame))
             elif kind == "half_close":
@@ -193,13 +214,13 @@ class Switchboard:
     def tick(self, now: float) -> None:
         """End the calls whose time is up."""
         for call in self._deadlines.pop_due(now):
-            if call.state not in (CallState.WAITING, CallState.RUNNING):
+            if call.state not in (WAITING, RUNNING):
                 continue
             if call.deadline is not None and call.deadline <= now:
                 self._expire(call)
                 continue
             call.is_watched = False
-            if call.state is CallState.WAITING:
+            if call.state is WAITING:
                 self._check_hope(call, now)
 
     # --- the way up: from client to worker -------------------------------------------------------------------------
@@ -234,7 +255,7 @@ class Switchboard:
         if timeout_us and timeout_us < DEADLINE_S_MAX * 1e6:
             call.deadline = now + timeout_us / 1e6
             self._wake_at(call.deadline, call)
-        route = self._routes.get(call.method)
+        route = self._routes.known.get(call.method)
         worker = route.best_worker() if route is not None else None
         if worker is None:
             self._wait(call, route, now)
@@ -243,17 +264,65 @@ class Switchboard:
         worker.pool.change_free(worker, -1)
         self._assign(call, worker)
 
+    def _open_many(self, client: ClientPort, opens: Opens, now: float, *, is_unread: bool) -> None:
+        """Open calls that differ in nothing but their requests, and send those of each worker together."""
+        shared, call_ids, messages = opens.shared, list(opens.call_ids), list(opens.messages)
+        if fault := fault_of_many(opens):
+            raise ProtocolError(fault)
+        if call_ids[0] <= client.id_last or not all(map(lt, call_ids, call_ids[1:])):
+            raise ProtocolError(f"calls {call_ids[0]} to {call_ids[-1]} opened after {client.id_last}: ids must rise")
+        client.id_last = call_ids[-1]
+        if not client.is_relay:
+            shared.peer = client.name
+        shared.ClearField("message")
+        method, extra = shared.method, metadata_bytes(shared.metadata)
+        is_refused = is_unread or self.is_closing or extra > self._limits.metadata_bytes_max
+        timeout_us = shared.timeout_us
+        deadline = now + timeout_us / 1e6 if timeout_us and timeout_us < DEADLINE_S_MAX * 1e6 else None
+        route = self._routes.known.get(method)
+        sent: dict[WorkerPort, tuple[list[int], list[bytes]]] = {}
+        for call_id, message in zip(call_ids, messages, strict=True):
+            call = Call(client, call_id, method, None)
+            call.is_half_closed = True
+            client.calls[call_id] = call
+            worker = route.best_worker() if route is not None and not is_refused else None
+            if worker is None:
+                call.open = single_open(shared, call_id, message)
+            if is_refused:
+                self._turn_away(call, extra)
+                continue
+            if deadline is not None:
+                call.deadline = deadline
+                self._wake_at(deadline, call)
+            if worker is None:
+                self._wait(call, route, now)
+                continue
+            assert worker.pool is not None
+            worker.pool.change_free(worker, -1)
+            self._place(call, worker)
+            columns = sent.get(worker)
+            if columns is None:
+                columns = sent[worker] = ([], [])
+            columns[0].append(call.worker_id)
+            columns[1].append(message)
+        for worker, (worker_ids, requests) in sent.items():
+            worker.send(many_opens(shared, worker_ids, requests), sum(map(len, requests)) + extra)
+
+    def _place(self, call: Call, worker: WorkerPort) -> None:
+        """Enter a call with a worker whose slot was taken for it."""
+        call.move(DISPATCHED)
+        worker_id = worker.id_last = worker.id_last + 1
+        worker.calls[worker_id] = call
+        call.worker, call.worker_id = worker, worker_id
+        self.calls_running += 1
+
     def _assign(self, call: Call, worker: WorkerPort) -> None:
         """Send a call, and what its client has sent so far, to a worker whose slot was taken for it."""
         frame = call.open
         assert frame is not None
         call.open = None
-        call.move(CallEvent.DISPATCHED)
-        worker_id = worker.id_last = worker.id_last + 1
-        worker.calls[worker_id] = call
-        call.worker, call.worker_id = worker, worker_id
-        self.calls_running += 1
-        frame.call_id = worker_id
+        self._place(call, worker)
+        worker_id = frame.call_id = call.worker_id
         if call.held is None:
             worker.send(frame, call.bytes_held)
             return
@@ -304,9 +373,7 @@ class Switchboard:
         self.calls_waiting += 1
         self.bytes_waiting += call.bytes_held
         if route is None:
-            route = self._strange.get(call.method)
-            if route is None:
-                route = self._strange[call.method] = Route(call.method)
+            route = self._routes.wait_for(call.method)
             self._wake_at(self._settled_at, call)
         route.line.put(call)
         if not route.has_worker:
@@ -330,7 +397,7 @@ class Switchboard:
 
     def _check_hope(self, call: Call, now: float) -> None:
         """End a waiting call if the time in which a worker should have come is over."""
-        route = self._routes.get(call.method)
+        route = self._routes.known.get(call.method)
         if route is None:
             if now >= self._settled_at:
                 self._abandon(call, refusal(UNIMPLEMENTED, f"Method not found! No worker has brought {call.method}"))
@@ -374,7 +441,7 @@ class Switchboard:
     # --- the way down: from worker to client -----------------------------------------------------------------------
 
     def _end_from_worker(self, call: Call, worker: WorkerPort, frame: Frame, now: float) -> None:
-        if call.state is CallState.RUNNING:
+        if call.state is RUNNING:
             end = frame.end
             size = len(end.message)
             cost = size if size > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN  # noqa: FURB136
@@ -389,13 +456,44 @@ class Switchboard:
             self._end_running(call, frame, size)
         else:
             del worker.calls[frame.call_id]
-            call.move(CallEvent.WORKER_ENDED)
+            call.move(WORKER_ENDED)
         worker.ended += 1
         self._free_slot(worker, now)
 
+    def _end_many(self, worker: WorkerPort, ends: Ends, now: float) -> None:
+        """End calls OK, and send those of each client together."""
+        if fault := fault_of_many(ends):
+            raise ProtocolError(fault)
+        calls = worker.calls
+        sent: dict[ClientPort, tuple[list[int], list[bytes]]] = {}
+        try:
+            for worker_id, message in zip(ends.call_ids, ends.messages, strict=True):
+                call = calls.get(worker_id)
+                if call is None:
+                    check_late(worker, worker_id, "an end")
+                    continue
+                if call.state is RUNNING:
+                    if call.down_credit < max(len(message), FRAME_COST_BYTES_MIN):
+                        raise ProtocolError(f"call {worker_id}: {len(message)} bytes sent without credit for them")
+                    client = call.client
+                    del client.calls[call.client_id]
+                    self.calls_running -= 1
+                    columns = sent.get(client)
+                    if columns is None:
+                        columns = sent[client] = ([], [])
+                    columns[0].append(call.client_id)
+                    columns[1].append(message)
+                del calls[worker_id]
+                call.move(WORKER_ENDED)
+                worker.ended += 1
+                self._free_slot(worker, now)
+        finally:
+            for client, (call_ids, replies) in sent.items():
+                client.send(many_ends(call_ids, replies), sum(map(len, replies)))
+
     def _end_running(self, call: Call, frame: Frame, size: int) -> None:
         del call.client.calls[call.client_id]
-        call.move(CallEvent.WORKER_ENDED)
+        call.move(WORKER_ENDED)
         self.calls_running -= 1
         call.client.send(frame, size)
 
@@ -409,8 +507,10 @@ class Switchboard:
             pool.change_free(worker, 1)
 
     def _worker_event(self, worker: WorkerPort, frame: Frame, kind: str | None, now: float) -> None:
-        """Handle a frame of a worker that belongs to no call that runs."""
-        if kind == "slots" and not frame.call_id:
+        """Handle a frame of a worker that belongs to no call that runs, or to many."""
+        if kind == "ends" and not frame.call_id:
+            self._end_many(worker, frame.ends, now)
+        elif kind == "slots" and not frame.call_id:
             if frame.slots.slots > SLOTS_MAX:
                 raise ProtocolError(f"a worker with {frame.slots.slots} slots; at most {SLOTS_MAX} may be")
             self.set_slots(worker, frame.slots.slots, now)
@@ -418,7 +518,7 @@ class Switchboard:
             self.drain_worker(worker, now)
             worker.send(Frame(drain=frame.drain), 0)
         else:
-            check_late(worker, frame, kind)
+            check_late(worker, frame.call_id, kind)
 
     # --- ends that the switchboard makes ---------------------------------------------------------------------------
 
@@ -426,7 +526,7 @@ class Switchboard:
         """End a call that was neither routed nor queued."""
         self.calls_refused += 1
         del call.client.calls[call.client_id]
-        call.move(CallEvent.ABANDONED)
+        call.move(ABANDONED)
         call.open = None
         call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
 
@@ -446,11 +546,11 @@ class Switchboard:
     def _abandon(self, call: Call, end: End | None) -> None:
         """End a call for its client; with `end` None the client does not want to hear of it any more."""
         del call.client.calls[call.client_id]
-        if call.state is CallState.WAITING:
-            route = self._routes.get(call.method) or self._strange[call.method]
+        if call.state is WAITING:
+            route = self._routes.of(call.method)
             route.line.remove(call)
             if not route.line:
-                self._strange.pop(call.method, None)
+                self._routes.forget_if_strange(call.method)
             self.calls_waiting -= 1
             self.bytes_waiting -= call.bytes_held
             call.open = call.held = None
@@ -459,7 +559,7 @@ class Switchboard:
             self.calls_running -= 1
             call.worker.sink.drop_chunks(call.worker_id)
             call.worker.sink.send_ahead(Frame(call_id=call.worker_id, cancel=Cancel()))
-        call.move(CallEvent.ABANDONED)
+        call.move(ABANDONED)
         if end is not None:
             call.client.sink.drop_chunks(call.client_id)
             call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
@@ -468,14 +568,14 @@ class Switchboard:
         """Stop a call that its client no longer wants."""
         if not call.client.is_relay:
             self._abandon(call, None)
-        elif call.state is CallState.WAITING:
+        elif call.state is WAITING:
             self._abandon(call, refusal(CANCELLED, ""))
         else:
             self._stop(call)
 
     def _expire(self, call: Call) -> None:
         """Stop a call whose deadline has passed. A relay's client has heard of it from the relay."""
-        if call.client.is_relay and call.state is CallState.RUNNING:
+        if call.client.is_relay and call.state is RUNNING:
             self._stop(call)
         else:
             self._abandon(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
@@ -491,57 +591,28 @@ class Switchboard:
 
     def _give_back(self, call: Call, frames: list[Frame], now: float) -> None:
         """Let a call wait again whose worker never saw it."""
-        call.move(CallEvent.GIVEN_BACK)
+        call.move(GIVEN_BACK)
         self.calls_running -= 1
         call.worker, call.worker_id = None, 0
         call.open, *held = [detached(frame) for frame in frames]
         call.held = held or None
         call.bytes_held = sum(max(frame.ByteSize(), FRAME_COST_BYTES_MIN) for frame in frames)
-        route = self._know(call.method)
+        route = self._routes.know(call.method)
         self.calls_waiting += 1
         self.bytes_waiting += call.bytes_held
         route.line.put_first(call)
         if not route.has_worker:
             self._limit_wait(call, now)
 
-    # --- routes ----------------------------------------------------------------------------------------------------
-
-    def _know(self, method: str) -> Route:
-        """Return the method's route, made if need be; calls that waited for it in the first seconds go along."""
-        route = self._routes.get(method)
-        if route is None:
-            route = self._strange.pop(method) if method in self._strange else Route(method)
-            self._routes[method] = route
-        return route
-
-    def _forget_methods(self) -> None:
-        """Keep the number of methods bounded: forget those that nobody serves or waits for."""
-        if len(self._routes) > self._limits.methods_remembered_max:
-            self._routes = {method: route for method, route in self._routes.items() if route.pools or route.line}
+    # --- workers that come and go ----------------------------------------------------------------------------------
 
     def _join(self, worker: WorkerPort, now: float) -> None:
         """Put a worker among those that serve the same methods, and give it what waits."""
-        pool = self._pools.get(worker.methods)
-        if pool is None:
-            pool = self._pools[worker.methods] = Pool(self._know(method) for method in sorted(worker.methods))
-            for route in pool.routes:
-                route.join(pool)
-            self._forget_methods()
-        worker.pool = pool
-        pool.add(worker)
+        self._routes.join(worker)
         self._fill(worker, now)
 
     def _withdraw(self, worker: WorkerPort, now: float) -> None:
         """Let no calls go to this worker; calls left without any worker begin to wait for one."""
-        pool = worker.pool
-        if pool is None or worker not in pool.workers:
-            return
-        pool.remove(worker)
-        if pool.workers:
-            return
-        del self._pools[worker.methods]
-        for route in pool.routes:
-            route.leave(pool)
-            if not route.has_worker:
-                for call in route.line.calls():
-                    self._limit_wait(call, now)
+        for route in self._routes.withdraw(worker):
+            for call in route.line.calls():
+                self._limit_wait(call, now)

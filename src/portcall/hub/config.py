@@ -30,6 +30,9 @@ class HubConfig:
     message_bytes_max: int = MESSAGE_BYTES_MAX
     """Largest message of a call, either way."""
 
+    streams_max: int = 1_000
+    """Calls of one native connection at once; more wait at their client, as HTTP/2 has it (RFC 9113, 5.1.2)."""
+
     links_max: int = 20_000
     """Links at once; past it a hello is refused."""
 
@@ -43,6 +46,8 @@ class HubConfig:
         check_listen_address(self.listen, is_insecure=self.is_insecure)
         if self.message_bytes_max < 1:
             raise ConfigurationError(f"message_bytes_max is {self.message_bytes_max}; it must be at least 1 byte")
+        if self.streams_max < 1:
+            raise ConfigurationError(f"streams_max is {self.streams_max}; it must be at least 1 call")
         if self.liveness.ping_interval_s <= 0:
             raise ConfigurationError(f"ping_interval_s is {self.liveness.ping_interval_s:g}; it must be above 0")
         if self.grace_s < 0:

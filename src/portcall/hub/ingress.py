@@ -18,6 +18,7 @@ from portcall.contract.contract import MethodKind
 from portcall.contract.registry import ContractRegistry
 from portcall.core.calls import ClientPort
 from portcall.hub.board import Board
+from portcall.protos.link_rules import singly
 from portcall.protos.portcall.v1.link_pb2 import End, Frame
 from portcall.wire.caller import INTERNAL, RESOURCE_EXHAUSTED, CallerEnd, open_frame
 from portcall.wire.metadata import from_frame, to_frame
@@ -49,9 +50,10 @@ class _IngressSink:
 
     def send(self, frame: Frame, message_bytes: int = 0, /) -> None:
         """Take a frame of the switchboard."""
-        call = self.calls.get(frame.call_id)
-        if call is not None:
-            call.on_frame(frame)
+        for single in singly((frame,)):
+            call = self.calls.get(single.call_id)
+            if call is not None:
+                call.on_frame(single)
 
     def send_ahead(self, frame: Frame, /) -> None:
         """Take a frame of the switchboard."""

@@ -19,6 +19,8 @@ from portcall.wire.limits import STREAM_BYTES_MAX
 
 logger = logging.getLogger("portcall.hub")
 
+UNLIMITED = (1 << 31) - 1
+
 GOODBYE_S = 2.0
 """How long links have to hear that the hub goes away."""
 
@@ -63,9 +65,12 @@ class Hub:
             options=(
                 ("grpc.max_receive_message_length", max(config.message_bytes_max, STREAM_BYTES_MAX)),
                 ("grpc.max_send_message_length", -1),
-                # What grpc's core holds before the hub has seen it; past it, core ends calls by itself (CANCELLED).
-                ("grpc.server.max_pending_requests", config.limits.calls_waiting_max),
-                ("grpc.server.max_pending_requests_hard_limit", config.limits.calls_waiting_max),
+                # A connection's further calls wait at their client. Without it, core would hold whatever comes faster
+                # than the hub accepts it, and its own remedies end calls with a status that says nothing.
+                ("grpc.max_concurrent_streams", config.streams_max),
+                ("grpc.http.overload_protection", 0),
+                ("grpc.server.max_pending_requests", UNLIMITED),
+                ("grpc.server.max_pending_requests_hard_limit", UNLIMITED),
                 # Two hubs on one port would share its connections without a word.
                 ("grpc.so_reuseport", 0),
             )

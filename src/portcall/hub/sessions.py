@@ -69,7 +69,7 @@ class Session:
     def on_frames(self, frames: Sequence[Frame]) -> None:
         """Pass what arrived to the switchboard."""
         if isinstance(self.port, WorkerPort):
-            if not frames[0].call_id:
+            if not (frames[0].call_id or frames[0].HasField("ends")):
                 frames = self._take_reports(self.port, frames)
             was_draining = self.port.is_draining
             self._board.from_worker(self.port, frames)

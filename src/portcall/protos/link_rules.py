@@ -1,9 +1,9 @@
 """What `link.proto` fixes beside its messages: the numbers that both ends of a link have to share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from portcall.protos.portcall.v1.link_pb2 import Frame, Metadatum
+from portcall.protos.portcall.v1.link_pb2 import End, Ends, Frame, Metadatum, Open, Opens
 
 PROTOCOL_VERSION: Final = 1
 
@@ -18,6 +18,10 @@ FRAME_COST_BYTES_MIN: Final = 64
 
 CREDIT_BYTES_MAX: Final = 16_777_216
 """Most credit that a call can hold; a grant past it is a protocol error. What a peer may make the hub keep for it."""
+
+MANY_CALLS_MAX: Final = 4_096
+MANY_BYTES_MAX: Final = 1_048_576
+"""Most calls that one frame opens or ends, and most bytes of their messages together."""
 
 
 def frame_cost(message_bytes: int) -> int:
@@ -35,3 +39,57 @@ def detached(frame: Frame) -> Frame:
     copy = Frame()
     copy.CopyFrom(frame)
     return copy
+
+
+def many_opens(shared: Open, call_ids: Sequence[int], messages: Sequence[bytes]) -> Frame:
+    """Return the frame that opens these calls."""
+    frame = Frame()
+    opens = frame.opens
+    opens.shared.CopyFrom(shared)
+    opens.call_ids.extend(call_ids)
+    opens.messages.extend(messages)
+    return frame
+
+
+def many_ends(call_ids: Sequence[int], messages: Sequence[bytes]) -> Frame:
+    """Return the frame that ends these calls OK, with these replies."""
+    return Frame(ends=Ends(call_ids=call_ids, messages=messages))
+
+
+def single_open(shared: Open, call_id: int, message: bytes) -> Frame:
+    """Return the frame that opens one call of an `Opens` by itself."""
+    frame = Frame(call_id=call_id)
+    opening = frame.open
+    opening.CopyFrom(shared)
+    opening.message = message
+    opening.half_close = True
+    return frame
+
+
+def singly(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield frames with those of many calls taken apart."""
+    for frame in frames:
+        if frame.call_id:
+            yield frame
+        elif frame.HasField("opens"):
+            opens = frame.opens
+            for call_id, message in zip(opens.call_ids, opens.messages, strict=True):
+                yield single_open(opens.shared, call_id, message)
+        elif frame.HasField("ends"):
+            for call_id, message in zip(frame.ends.call_ids, frame.ends.messages, strict=True):
+                yield Frame(call_id=call_id, end=End(message=message))
+        else:
+            yield frame
+
+
+def fault_of_many(event: Opens | Ends) -> str:
+    """Return in words what is wrong with the columns of an event of many calls; nothing if they are right."""
+    count, messages = len(event.call_ids), event.messages
+    if not 0 < count <= MANY_CALLS_MAX or len(messages) != count:
+        return f"a frame of {count} calls with {len(messages)} messages; it should be 1 to {MANY_CALLS_MAX} of both"
+    sizes = list(map(len, messages))
+    if sum(sizes) > MANY_BYTES_MAX:
+        return f"a frame of {count} calls with {sum(sizes)} bytes of messages, over {MANY_BYTES_MAX}"
+    if max(sizes) > FRAME_MESSAGE_BYTES_MAX:
+        return f"a frame of {count} calls with a message of {max(sizes)} bytes, over {FRAME_MESSAGE_BYTES_MAX}"
+    return ""

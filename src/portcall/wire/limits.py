@@ -9,19 +9,16 @@ WINDOW_BYTES: Final = 262_144
 TURN_BYTES_MIN: Final = 4_096
 """Frames with at least this much of a message take turns, call by call; smaller ones go first, in their order."""
 
-BATCH_FRAMES_MAX: Final = 1_024
 BATCH_BYTES_MAX: Final = 262_144
-"""A batch is closed once it has this many frames that go first, or this many bytes of frames that take turns."""
+"""A batch is closed once it has this many bytes of small frames; it takes in as much again of frames that take turns.
+A small frame counts 256 bytes beside its message, so that is about a thousand of them at most."""
 
-GATHER_FRAMES: Final = 64
+GATHER_BYTES: Final = 24_576
 GATHER_S: Final = 0.002
 BUSY_TURN_S: Final = 0.000_05
-"""A batch of fewer frames gathers for GATHER_S while the one before is not acknowledged and the event loop is busy: a
+"""A batch of less than that gathers for GATHER_S while the one before is not acknowledged and the event loop is busy: a
 turn of it takes longer than BUSY_TURN_S. A batch costs as much as fifty frames, and a busy loop has better to
 do than to send single ones. One caller at a time never waits for this, nor does an idle loop."""
-
-SLOW_WRITE_S: Final = 0.05
-"""A write that takes longer has a peer that reads slowly; what waits for it is kept as sparingly as can be."""
 
 ACK_BATCHES: Final = 16
 ACK_BYTES: Final = 262_144

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from portcall.errors import ProtocolError
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye
-from portcall.wire.limits import ACK_BATCHES, ACK_BYTES, STREAM_BYTES_MAX, UNACKED_BYTES_MAX
+from portcall.wire.limits import ACK_BATCHES, ACK_BYTES, UNACKED_BYTES_MAX
 from portcall.wire.outbox import Outbox
 
 
@@ -133,7 +133,6 @@ class Link:
         """Go on without a stream, for now."""
         self.move(LinkEvent.STREAM_LOST)
         self.on_ready = None
-        self._outbox.hold()
 
     def resume(self, received: int) -> None:
         """Go on, on a new stream whose other side has all batches up to `received`.
@@ -163,6 +162,21 @@ class Link:
         if self.on_ready is not None:
             self._wake()
 
+    def add(self, message_bytes: int) -> Frame:
+        """Queue the open of a call, or a frame of a call that has nothing else waiting, and return it to be filled now.
+
+        It saves the copy that `send` has to make. `message_bytes` is what it will carry of message and metadata.
+        """
+        if self.on_ready is not None:
+            self._wake()
+        return self._outbox.add(message_bytes)
+
+    def end_ok(self, call_id: int, message: bytes) -> None:
+        """Queue the end of a call that has sent nothing yet: OK, with a reply of less than `TURN_BYTES_MIN`."""
+        if self.on_ready is not None:
+            self._wake()
+        self._outbox.add_end(call_id, message)
+
     def send_ahead(self, frame: Frame) -> None:
         """Queue a credit, or a cancel, before the messages that its call has waiting."""
         self._outbox.put_ahead(frame)
@@ -174,10 +188,6 @@ class Link:
         self._outbox.put_urgent(frame)
         if self.on_ready is not None:
             self._wake()
-
-    def hold(self) -> None:
-        """Keep what waits as sparingly as can be, because the stream does not take the batch that is on its way."""
-        self._outbox.hold()
 
     def say_goodbye(self, reason: Goodbye.Reason, details: str) -> None:
         """Queue the last batch of this side, behind everything that waits to be sent."""
@@ -198,7 +208,7 @@ class Link:
             return self._replay.popleft()
         if self._outbox and self._unacked_bytes < UNACKED_BYTES_MAX:
             self._sent += 1
-            batch = self._pack(self._outbox.take())
+            batch = self._outbox.take(self._sent, self._received)
             self._unacked.append(batch)
             self._unacked_bytes += len(batch)
         elif self._goodbye is not None and not self._outbox:
@@ -206,8 +216,6 @@ class Link:
         elif self._is_ack_due():
             batch = Frames(ack=self._received).SerializeToString()
         else:
-            if self._outbox:
-                self._outbox.hold()
             return None
         self._unconfirmed_batches = self._unconfirmed_bytes = 0
         return batch
@@ -244,16 +252,6 @@ class Link:
         if self.on_ready is not None and self._is_ack_due():
             self._wake()
         return parsed.frames
-
-    def _pack(self, frames: list[Frame]) -> bytes:
-        """Return a batch of these frames, or of the first of them if they are more than a stream takes at once."""
-        batch = Frames(frames=frames, seq=self._sent, ack=self._received).SerializeToString()
-        if len(batch) <= STREAM_BYTES_MAX // 2 or len(frames) == 1:
-            return batch
-        # Whoever sent them told too little of their sizes. The stream would break of it, and the next one again.
-        half = len(frames) // 2
-        self._outbox.put_back(frames[half:])
-        return self._pack(frames[:half])
 
     def _unnumbered(self, parsed: Frames) -> Sequence[Frame]:
         frames = parsed.frames

@@ -5,16 +5,27 @@ or no message, follow in the order they came: the ids of the opens on a link hav
 `TURN_BYTES_MIN` or more of a message take turns, call by call, so that a large message never holds up a link; whatever
 follows such a frame in its own call waits behind it. Cancels and credits do not wait: they overtake the messages of
 their own call, though never its open.
+
+What is put here is copied at once to where it will be sent from: small frames into the batch that is being filled, the
+others into bytes of their own. So nothing here keeps the batch alive that a frame came in, and taking a batch is one
+serialisation. Who makes a frame by itself lets `add` make it in its place, which saves the copy. Batches are joined as
+bytes, since protobuf takes concatenated messages for one (https://protobuf.dev/programming-guides/encoding, "last one
+wins").
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Final
 
-from portcall.protos.link_rules import detached
-from portcall.protos.portcall.v1.link_pb2 import Frame
-from portcall.wire.limits import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, GATHER_FRAMES, TURN_BYTES_MIN
+from portcall.protos.link_rules import singly
+from portcall.protos.portcall.v1.link_pb2 import Frame, Frames
+from portcall.wire.limits import BATCH_BYTES_MAX, GATHER_BYTES, STREAM_BYTES_MAX, TURN_BYTES_MIN
 
-FRAME_OVERHEAD_BYTES = 64
-"""What a frame is taken to cost beside its message, in the accounts of an outbox."""
+FRAME_OVERHEAD_BYTES: Final = 256
+"""What a small frame is taken to cost beside its message, in the accounts of an outbox."""
+
+MANY_OVERHEAD_BYTES: Final = 64
+"""The same for a call in a frame of many. Not less than a batch's bytes by the calls that one frame may have."""
 
 
 class Outbox:
@@ -25,13 +36,16 @@ class Outbox:
     """
 
     __slots__ = (
+        "_add",
+        "_append",
+        "_batch",
+        "_end_id",
+        "_end_message",
+        "_full",
+        "_full_bytes",
         "_grants",
         "_is_hasty",
-        "_is_holding",
-        "_returned",
-        "_returned_bytes",
-        "_small",
-        "_small_bytes",
+        "_room_bytes",
         "_turn_bytes",
         "_turns",
         "_urgent",
@@ -39,29 +53,34 @@ class Outbox:
 
     def __init__(self) -> None:
         self._urgent: list[Frame] = []
-        self._small: list[Frame] = []
-        self._small_bytes = 0
+        self._full: deque[tuple[Frames, int]] = deque()
+        """Batches of small frames that are as large as a batch may be, with their bytes."""
+        self._full_bytes = 0
+        self._room_bytes: int = BATCH_BYTES_MAX
+        """What may still be put into the batch that is being filled. The last frame may take more than is left."""
+        self._end_id: Callable[[int], None] | None
+        self._end_message: Callable[[bytes], None] | None
+        self._begin_batch()
         self._grants: dict[int, Frame] = {}
         """The credit frames that wait, by call."""
-        self._turns: OrderedDict[int, deque[tuple[Frame, int]]] = OrderedDict()
+        self._turns: OrderedDict[int, deque[bytes]] = OrderedDict()
+        """The frames that take turns, by call, each serialised as a batch of one."""
         self._turn_bytes = 0
         self._is_hasty = False
-        self._is_holding = False
-        self._returned: list[Frame] = []
-        self._returned_bytes = 0
 
     def __bool__(self) -> bool:
-        return bool(self._small or self._turns or self._urgent or self._returned)
+        return bool(self._room_bytes < BATCH_BYTES_MAX or self._turns or self._full or self._urgent)
 
     @property
     def bytes_queued(self) -> int:
         """Return about how many bytes wait here."""
-        return self._small_bytes + self._turn_bytes + self._returned_bytes + FRAME_OVERHEAD_BYTES * len(self._small)
+        return BATCH_BYTES_MAX - self._room_bytes + self._full_bytes + self._turn_bytes
 
     @property
     def may_gather(self) -> bool:
         """Whether only small frames of calls wait here, and few of them."""
-        return 0 < len(self._small) < GATHER_FRAMES and not (self._is_hasty or self._turns)
+        is_little = 0 < BATCH_BYTES_MAX - self._room_bytes < GATHER_BYTES
+        return is_little and not (self._is_hasty or self._full or self._turns)
 
     def put_urgent(self, frame: Frame) -> None:
         """Queue an event of the link itself. Of pongs only the newest waits, or a peer could pile them up."""
@@ -70,73 +89,85 @@ class Outbox:
         self._urgent.append(frame)
         self._is_hasty = True
 
+    def add(self, message_bytes: int) -> Frame:
+        """Queue the open of a call, or a frame of a call that has nothing else waiting, and return it to be filled now.
+
+        `message_bytes` is what it will carry of message and metadata.
+        """
+        frame = self._add()
+        self._room_bytes -= message_bytes + FRAME_OVERHEAD_BYTES
+        if self._room_bytes <= 0:
+            self._close_batch()
+        return frame
+
+    def add_end(self, call_id: int, message: bytes) -> None:
+        """Queue the end of a call that has sent nothing yet, OK and with a small reply, with others of the kind."""
+        if self._end_id is None or self._end_message is None:
+            ends = self._add().ends
+            self._end_id, self._end_message = ends.call_ids.append, ends.messages.append
+        self._end_id(call_id)
+        self._end_message(message)
+        self._room_bytes -= len(message) + MANY_OVERHEAD_BYTES
+        if self._room_bytes <= 0:
+            self._close_batch()
+
     def put(self, frame: Frame, message_bytes: int) -> None:
-        """Queue a frame of a call, with the number of message and metadata bytes that it carries."""
-        if self._is_holding:
-            frame = detached(frame)
-        if (message_bytes < TURN_BYTES_MIN and (not self._turns or frame.call_id not in self._turns)) or frame.HasField(
-            "open"
+        """Queue a frame of a call, or of many, with the number of message and metadata bytes that it carries."""
+        call_id = frame.call_id
+        if (
+            (message_bytes < TURN_BYTES_MIN and (not self._turns or call_id not in self._turns))
+            or not call_id
+            or frame.HasField("open")
         ):
-            self._small.append(frame)
-            self._small_bytes += message_bytes
+            self._append(frame)
+            room = self._room_bytes = self._room_bytes - message_bytes - FRAME_OVERHEAD_BYTES
+            if room <= 0:
+                self._close_batch()
             return
-        cost = message_bytes + FRAME_OVERHEAD_BYTES
-        self._turn_bytes += cost
-        turn = self._turns.get(frame.call_id)
+        alone = Frames(frames=(frame,)).SerializeToString()
+        self._turn_bytes += len(alone)
+        turn = self._turns.get(call_id)
         if turn is None:
-            turn = self._turns[frame.call_id] = deque()
-        turn.append((frame, cost))
+            turn = self._turns[call_id] = deque()
+        turn.append(alone)
 
     def put_ahead(self, frame: Frame) -> None:
         """Queue a credit or a cancel before the messages that its call has waiting.
 
         Grants to one call that wait become one, or a peer that grants little by little could pile them up.
         """
-        if self._is_holding:
-            frame = detached(frame)
-        if frame.HasField("credit"):
-            waiting = self._grants.setdefault(frame.call_id, frame)
-            if waiting is not frame:
-                waiting.credit.bytes += frame.credit.bytes
-                return
-        self._small.append(frame)
+        is_credit = frame.HasField("credit")
+        if is_credit and (waiting := self._grants.get(frame.call_id)) is not None:
+            waiting.credit.bytes += frame.credit.bytes
+            return
+        copy = self.add(0)
+        copy.CopyFrom(frame)
+        if is_credit:
+            self._grants[frame.call_id] = copy
         self._is_hasty = True
 
     def drop_chunks(self, call_id: int) -> None:
         """Forget the messages of a call that nobody wants any more."""
         turn = self._turns.pop(call_id, None) if self._turns else None
         if turn is not None:
-            self._turn_bytes -= sum(cost for _, cost in turn)
+            self._turn_bytes -= sum(map(len, turn))
 
-    def hold(self) -> None:
-        """Until the next batch is taken, keep what waits here in frames that stand alone. Idempotent."""
-        if self._is_holding:
-            return
-        self._is_holding = True
-        self._grants.clear()
-        self._small = [detached(frame) for frame in self._small]
-        for call_id, turn in self._turns.items():
-            self._turns[call_id] = deque((detached(frame), cost) for frame, cost in turn)
-
-    def put_back(self, frames: list[Frame]) -> None:
-        """Queue frames before all others that were taken, and did not fit into their batch."""
-        self._returned = frames + self._returned
-        self._returned_bytes = sum(frame.ByteSize() for frame in self._returned)
-
-    def take(self) -> list[Frame]:
-        """Remove and return the next batch; empty if nothing waits."""
-        if self._returned:
-            batch, self._returned, self._returned_bytes = self._returned, [], 0
-            return batch
-        batch = self._urgent
-        self._urgent = []
-        self._is_hasty = self._is_holding = False
-        if self._small:
-            self._grants.clear()
-            batch = self._take_small(batch)
+    def take(self, seq: int, ack: int) -> bytes:
+        """Remove and return the next batch, with these numbers in it."""
+        batch = self._take_small()
+        batch.seq, batch.ack = seq, ack
+        parts = [batch.SerializeToString()]
+        if len(parts[0]) > STREAM_BYTES_MAX // 2 and len(batch.frames) > 1:
+            # Whoever sent them told too little of their sizes. The stream would break of it, and the next one again.
+            self._halve(batch)
+            return self.take(seq, ack)
+        if self._urgent:
+            parts.insert(0, Frames(frames=self._urgent).SerializeToString())
+            self._urgent = []
+        self._is_hasty = False
         if self._turns:
-            self._take_turns(batch)
-        return batch
+            self._take_turns(parts)
+        return b"".join(parts) if len(parts) > 1 else parts[0]
 
     def take_unsent_calls(self, calls: dict[int, list[Frame]] | None = None) -> dict[int, list[Frame]]:
         """Remove and return the frames of the calls whose open still waits here, by call id, each in its order.
@@ -144,53 +175,78 @@ class Outbox:
         Nothing of these calls has reached the other side, so they may be sent elsewhere (gRPC's transparent retry).
         So may `calls`, of which the other side has frames that it has not looked at; what waits here is added to them.
         """
-        frames = [*self._returned, *self._small, *(frame for turn in self._turns.values() for frame, _ in turn)]
         if calls is None:
             calls = {}
-        for frame in frames:
-            if frame.HasField("open"):
-                calls[frame.call_id] = [frame]
-            elif frame.call_id in calls:
-                calls[frame.call_id].append(frame)
+        turns = (Frames.FromString(alone) for turn in self._turns.values() for alone in turn)
+        for batch in (*(full for full, _ in self._full), self._batch, *turns):
+            for frame in singly(batch.frames):
+                if frame.HasField("open"):
+                    calls[frame.call_id] = [frame]
+                elif frame.call_id in calls:
+                    calls[frame.call_id].append(frame)
         self.clear()
         return calls
 
     def clear(self) -> None:
         """Forget everything."""
-        self._urgent, self._small, self._turns, self._returned = [], [], OrderedDict(), []
-        self._small_bytes = self._turn_bytes = self._returned_bytes = 0
+        self._urgent, self._turns = [], OrderedDict()
+        self._full.clear()
         self._grants.clear()
+        self._full_bytes = self._turn_bytes = 0
+        self._begin_batch()
 
-    def _take_small(self, batch: list[Frame]) -> list[Frame]:
-        small = self._small
-        if len(small) <= BATCH_FRAMES_MAX and self._small_bytes <= BATCH_BYTES_MAX:
-            self._small, self._small_bytes = [], 0
-            return batch + small if batch else small
-        size = taken = 0
-        for frame in small[:BATCH_FRAMES_MAX]:
-            size += frame.ByteSize()
-            taken += 1
-            if size >= BATCH_BYTES_MAX:
-                break
-        self._small = small[taken:]
-        # The accounts hold message bytes only, so they may drain faster than the true size; never below nothing.
-        self._small_bytes = max(0, self._small_bytes - size) if self._small else 0
-        return batch + small[:taken]
+    def _begin_batch(self) -> None:
+        self._batch = Frames()
+        self._add = self._batch.frames.add
+        self._append = self._batch.frames.append
+        self._end_id = self._end_message = None
+        self._room_bytes = BATCH_BYTES_MAX
 
-    def _take_turns(self, batch: list[Frame]) -> None:
+    def _close_batch(self) -> None:
+        """Let the batch that is being filled wait as it is, and begin another."""
+        self._full.append((self._batch, BATCH_BYTES_MAX - self._room_bytes))
+        self._full_bytes += BATCH_BYTES_MAX - self._room_bytes
+        self._begin_batch()
+
+    def _take_small(self) -> Frames:
+        """Remove and return the next batch of small frames; empty if none waits."""
+        if not self._full:
+            batch = self._batch
+            self._begin_batch()
+            self._grants.clear()
+            return batch
+        batch, size = self._full.popleft()
+        self._full_bytes -= size
+        if self._grants:
+            for frame in batch.frames:
+                if frame.HasField("credit"):
+                    del self._grants[frame.call_id]
+        return batch
+
+    def _halve(self, batch: Frames) -> None:
+        """Queue a batch again as two, before all others."""
+        half = len(batch.frames) // 2
+        halves = (Frames(frames=batch.frames[:half]), Frames(frames=batch.frames[half:]))
+        for part in reversed(halves):
+            self._full.appendleft((part, part.ByteSize()))
+            self._full_bytes += part.ByteSize()
+
+    def _take_turns(self, parts: list[bytes]) -> None:
+        """Add frames of calls that take turns until the batch is large enough."""
         turns, size = self._turns, 0
         # A call with small frames left behind waits for them: its open may be among them.
-        behind = {frame.call_id for frame in self._small}
+        left = (*(full for full, _ in self._full), self._batch)
+        behind = {frame.call_id for batch in left for frame in batch.frames}
         ready = deque(turns if not behind else (call_id for call_id in turns if call_id not in behind))
         while ready and size < BATCH_BYTES_MAX:
             call_id = ready.popleft()
             turn = turns[call_id]
-            frame, cost = turn.popleft()
+            alone = turn.popleft()
             if turn:
                 turns.move_to_end(call_id)
                 ready.append(call_id)
             else:
                 del turns[call_id]
-            batch.append(frame)
-            size += cost
-            self._turn_bytes -= cost
+            parts.append(alone)
+            size += len(alone)
+            self._turn_bytes -= len(alone)

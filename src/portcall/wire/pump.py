@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol
 import grpc
 
 from portcall.protos.portcall.v1.link_pb2 import Frame, Goodbye, Ping, Pong
-from portcall.wire.limits import BUSY_TURN_S, GATHER_S, SLOW_WRITE_S, Liveness
+from portcall.wire.limits import BUSY_TURN_S, GATHER_S, Liveness
 from portcall.wire.link import Link
 
 STREAM_ERRORS = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
@@ -146,13 +146,10 @@ class Pump:
                 link.on_ready = _resolve(ready)
                 await ready
                 continue
-            slow = loop.call_later(SLOW_WRITE_S, link.hold)
             try:
                 await stream.write(batch)
             except STREAM_ERRORS as error:
                 raise StreamLostError(describe(error)) from None
-            finally:
-                slow.cancel()
 
     async def _watch(self) -> NoReturn:
         """Ping a silent peer; give up one that stays silent. Frames of any kind are proof of life.

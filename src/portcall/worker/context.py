@@ -9,7 +9,8 @@ import grpc
 
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX, metadata_bytes
-from portcall.protos.portcall.v1.link_pb2 import Frame, Open
+from portcall.protos.portcall.v1.link_pb2 import End, Frame, Open
+from portcall.wire.limits import TURN_BYTES_MIN
 from portcall.wire.link import Link
 from portcall.wire.messages import MessageReceiver, MessageSender, MessageTooLargeError
 from portcall.wire.metadata import from_frame, to_frame
@@ -45,7 +46,8 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     _sender: MessageSender | None = None
     _waiters: list[asyncio.Future[None]] | None = None
     _timer: asyncio.TimerHandle | None = None
-    _is_half_closed = False
+    is_half_closed = False
+    """Whether the caller sends nothing more."""
     _are_headers_sent = False
     _is_aborted = False
     _is_ended = False
@@ -58,6 +60,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         self,
         call_id: int,
         opening: Open,
+        request: bytes | None,
         link: Link,
         calls: "dict[int, CallContext]",
         message_bytes_max: int,
@@ -65,6 +68,9 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     ) -> None:
         self.call_id = call_id
         self.opening = opening
+        """What the caller said of the call. Calls that were opened together share it, but for their requests."""
+        self.request = request
+        """The first request, whole, where it came with the open."""
         self._link = link
         self._calls = calls
         self._message_bytes_max = message_bytes_max
@@ -200,6 +206,11 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         """Whether nobody waits for this call any more."""
         return self._is_cancelled or self._is_ended
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether the caller's messages are taken as a stream; else its request is all in the open."""
+        return self._receiver is not None
+
     def on_frame(self, frame: Frame) -> None:
         """Take a frame of this call that is not its open.
 
@@ -212,7 +223,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         elif kind == "message":
             self._take_message(frame)
         elif kind == "half_close":
-            self._is_half_closed = True
+            self.is_half_closed = True
         elif kind == "credit":
             self.sender.grant(frame.credit.bytes)
         else:
@@ -221,11 +232,9 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
 
     def begin_reading(self) -> None:
         """Be ready for the messages of the caller, the inline one first."""
-        opening = self.opening
         receiver = self._receiver = MessageReceiver(self.call_id, self._message_bytes_max)
-        self._is_half_closed = opening.half_close
-        if opening.HasField("message"):
-            self._feed(receiver, opening.message)
+        if self.request is not None:
+            self._feed(receiver, self.request)
 
     async def read_bytes(self) -> bytes | None:
         """Return the next message of the caller, or None if it has sent the last."""
@@ -235,7 +244,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         if not len(receiver):
             self._grant()  # what was withheld until there was a reader
         while not len(receiver):
-            if self._is_half_closed or self.is_given_up:
+            if self.is_half_closed or self.is_given_up:
                 return None
             await self._changed()
         message = receiver.read()
@@ -275,14 +284,16 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         """End a unary call with a reply that goes inline and a status of plain OK; False if it is not so simple."""
         if self._is_ended or self._code is not None or self._details or self._trailers or self._compression is not None:
             return False
+        if self._are_headers_sent:
+            return False
         message = self.method.serialize(reply)
         size = len(message)
         if size > FRAME_MESSAGE_BYTES_MAX or size > self._message_bytes_max:
             return False
-        frame = Frame()
-        frame.call_id = self.call_id
-        frame.end.message = message
-        self._link.send(frame, size)
+        if size < TURN_BYTES_MIN:
+            self._link.end_ok(self.call_id, message)
+        else:
+            self._link.send(Frame(call_id=self.call_id, end=End(message=message)), size)
         self._close()
         return True
 
@@ -374,7 +385,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         Of a call that was granted nothing yet, every frame can be sent to another worker: see `Execution`.
         """
         receiver = self._receiver
-        if receiver is not None and self.on_cancel is not None and not (self._is_half_closed or self._is_ended):
+        if receiver is not None and self.on_cancel is not None and not (self.is_half_closed or self._is_ended):
             frame = receiver.grant()
             if frame is not None:
                 self._link.send_ahead(frame)

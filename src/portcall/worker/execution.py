@@ -23,7 +23,8 @@ from typing import Any, Protocol
 import grpc
 
 from portcall.errors import ProtocolError
-from portcall.protos.portcall.v1.link_pb2 import Frame, Welcome
+from portcall.protos.link_rules import fault_of_many
+from portcall.protos.portcall.v1.link_pb2 import Frame, Open, Welcome
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link
 from portcall.worker.context import CANCELLED, BlockingContext, CallContext, RequestIterator
@@ -119,27 +120,44 @@ class Execution:
         Raises:
             ProtocolError: the hub broke the link's rules.
         """
-        calls, backlog, link = self._calls, self._backlog, self._link
+        calls = self._calls
         now = asyncio.get_running_loop().time()
         for frame in frames:
             call_id = frame.call_id
             call = calls.get(call_id)
             if call is not None:
                 call.on_frame(frame)
+            elif frame.HasField("opens"):
+                opens = frame.opens
+                if fault := fault_of_many(opens):
+                    raise ProtocolError(fault)
+                shared = opens.shared
+                for many_id, message in zip(opens.call_ids, opens.messages, strict=True):
+                    self._take_open(many_id, shared, message, now).is_half_closed = True
             elif frame.HasField("open"):
-                if call_id <= self._id_last:
-                    raise ProtocolError(f"call {call_id} opened after call {self._id_last}: ids must rise")
-                if len(calls) >= self._slots:
-                    raise ProtocolError(f"call {call_id} opened where all {self._slots} slots are taken")
-                self._id_last = call_id
-                call = calls[call_id] = CallContext(call_id, frame.open, link, calls, self.message_bytes_max, now)
-                if not frame.open.half_close:
+                opening = frame.open
+                request = opening.message if opening.HasField("message") else None
+                call = self._take_open(call_id, opening, request, now)
+                if opening.half_close:
+                    call.is_half_closed = True
+                else:
                     call.begin_reading()
-                backlog.append(call)
             elif not 0 < call_id <= self._id_last:
                 raise ProtocolError(f"a frame for call {call_id}, which was never opened")
-        if backlog:
+        if self._backlog:
             self._rouse()
+
+    def _take_open(self, call_id: int, opening: Open, request: bytes | None, now: float) -> CallContext:
+        """Put a call into the backlog."""
+        calls = self._calls
+        if call_id <= self._id_last:
+            raise ProtocolError(f"call {call_id} opened after call {self._id_last}: ids must rise")
+        if len(calls) >= self._slots:
+            raise ProtocolError(f"call {call_id} opened where all {self._slots} slots are taken")
+        self._id_last = call_id
+        call = calls[call_id] = CallContext(call_id, opening, request, self._link, calls, self.message_bytes_max, now)
+        self._backlog.append(call)
+        return call
 
     def _rouse(self) -> None:
         """Let one more runner take calls."""
@@ -173,7 +191,7 @@ class Execution:
                 method = self._methods.get(call.opening.method)
                 call.on_cancel = runner.cancel
                 try:
-                    if method is None or not method.is_simple or not call.opening.half_close:
+                    if method is None or not method.is_simple or call.is_reading:
                         await self._serve(call, method)
                     elif (rest := self._begin_simple(call, method)) is not None:
                         await call.end_with_reply(await rest)
@@ -199,7 +217,7 @@ class Execution:
             raise asyncio.CancelledError
         call.method = method
         run = contextvars.copy_context().run
-        coroutine = method.behavior(method.deserialize(call.opening.message), call)
+        coroutine = method.behavior(method.deserialize(call.request or b""), call)
         try:
             waited_for = run(coroutine.send, None)
         except StopIteration as stop:
@@ -265,11 +283,11 @@ class Execution:
             return
         call.method = method
         if method.kind.client_streaming:
-            if call.opening.half_close:
+            if not call.is_reading:
                 call.begin_reading()
             request: Any = RequestIterator(call)
         else:
-            message = call.opening.message if call.opening.half_close else await call.read_bytes()
+            message = (call.request or b"") if not call.is_reading else await call.read_bytes()
             if message is None:
                 call.fail(grpc.StatusCode.INTERNAL, "The caller sent no request")
                 return

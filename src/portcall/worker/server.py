@@ -296,7 +296,7 @@ class _WorkerLink:
         """Pass frames on, but for the hub's word that no call will follow."""
         if any(frame.HasField("drain") for frame in frames if not frame.call_id):
             self._note_drained()
-            frames = [frame for frame in frames if frame.call_id]
+            frames = [frame for frame in frames if not frame.HasField("drain")]
         self._execution.on_frames(frames)
 
     def on_session_lost(self, reason: str, unsent: dict[int, list[Frame]]) -> None:

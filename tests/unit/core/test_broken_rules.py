@@ -1,11 +1,17 @@
 """Everything that a peer can do wrong, each with the reason that it is told, and with nobody else hurt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from portcall.errors import ProtocolError
-from portcall.protos.link_rules import CREDIT_BYTES_INITIAL, CREDIT_BYTES_MAX, FRAME_MESSAGE_BYTES_MAX
+from portcall.protos.link_rules import (
+    CREDIT_BYTES_INITIAL,
+    CREDIT_BYTES_MAX,
+    FRAME_MESSAGE_BYTES_MAX,
+    many_ends,
+    many_opens,
+)
 from portcall.protos.portcall.v1.link_pb2 import (
     Cancel,
     Drain,
@@ -61,6 +67,28 @@ def grant_too_much_little_by_little(client: Client) -> None:
         client.grant(call_id, CREDIT_BYTES_MAX // 2)
 
 
+def open_many(ids: Sequence[int], messages: Sequence[bytes], call_id: int = 0) -> Wrong:
+    frame = many_opens(Open(method=METHOD), ids, messages)
+    frame.call_id = call_id
+    return lambda client: client.send(frame)
+
+
+def end_many(ids: Sequence[int], messages: Sequence[bytes], call_id: int = 0) -> WrongWorker:
+    frame = many_ends(ids, messages)
+    frame.call_id = call_id
+    return lambda worker: worker.send(frame)
+
+
+COLUMN_WRONGS: dict[str, tuple[list[int], list[bytes], str]] = {
+    "many of none": ([], [], "a frame of 0 calls with 0 messages"),
+    "many with a message missing": ([1, 2], [b""], "a frame of 2 calls with 1 messages"),
+    "many with a message too many": ([1], [b"", b""], "a frame of 1 calls with 2 messages"),
+    "too many": (list(range(1, 4_098)), [b""] * 4_097, "a frame of 4097 calls"),
+    "many with too large a message": ([1], [b"x" * 65_537], "a message of 65537 bytes, over 65536"),
+    "many with too many bytes": (list(range(1, 18)), [b"x" * 65_536] * 17, "1114112 bytes of messages, over 1048576"),
+}
+
+
 CLIENT_WRONGS: dict[str, tuple[Wrong, str]] = {
     "an id twice": (open_twice, "call 9 opened after call 9: ids must rise"),
     "an id that falls": (open_backwards, "call 8 opened after call 9: ids must rise"),
@@ -101,6 +129,12 @@ CLIENT_WRONGS: dict[str, tuple[Wrong, str]] = {
     "an event of the link": (lambda client: client.send(Frame(ping=Ping())), "ping for call 0"),
     "a second hello": (lambda client: client.send(Frame(hello=Hello())), "hello for call 0"),
     "nothing at all": (lambda client: client.send(Frame()), "a frame without an event for call 0"),
+    **{name: (open_many(ids, messages), reason) for name, (ids, messages, reason) in COLUMN_WRONGS.items()},
+    "many ids of which one falls": (open_many([1, 3, 2], [b""] * 3), "ids must rise"),
+    "many ids of which one comes twice": (open_many([1, 1], [b""] * 2), "ids must rise"),
+    "many ids from 0": (open_many([0, 1], [b""] * 2), "calls 0 to 1 opened after 0: ids must rise"),
+    "many calls with an id": (open_many([1], [b""], call_id=7), "opens for call 7, which was never opened"),
+    "many ends": (lambda client: client.send(many_ends([1], [b""])), "ends for call 0, which was never opened"),
 }
 
 
@@ -156,6 +190,11 @@ def headers_after_a_message(worker: Worker) -> None:
     worker.send(Frame(call_id=1, headers=Headers()))
 
 
+def spend_all_then_end_many(worker: Worker) -> None:
+    worker.message(1, b"x" * (CREDIT_BYTES_INITIAL - 63))
+    worker.send(many_ends([1], [b""]))
+
+
 WORKER_WRONGS: dict[str, tuple[WrongWorker, str]] = {
     "no credit left": (spend_all_downwards, "call 1: 0 bytes sent without credit"),
     "no credit left for the end": (spend_all_then_end, "call 1: 1 bytes sent without credit"),
@@ -201,6 +240,11 @@ WORKER_WRONGS: dict[str, tuple[WrongWorker, str]] = {
         lambda worker: worker.send(Frame(call_id=9, drain=Drain())),
         "drain for call 9, which was never opened",
     ),
+    **{name: (end_many(ids, messages), reason) for name, (ids, messages, reason) in COLUMN_WRONGS.items()},
+    "many ends, of a call that never was": (end_many([2], [b"well"]), "an end for call 2, which was never"),
+    "many ends with an id": (end_many([1], [b""], call_id=7), "ends for call 7, which was never opened"),
+    "no credit left for many ends": (spend_all_then_end_many, "call 1: 0 bytes sent without credit"),
+    "many opens": (lambda worker: worker.send(many_opens(Open(method=METHOD), [2], [b""])), "opens for call 0"),
 }
 
 

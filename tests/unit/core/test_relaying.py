@@ -2,9 +2,9 @@
 
 from portcall.core.calls import CallState, ClientPort
 from portcall.core.refusals import CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE
-from portcall.protos.portcall.v1.link_pb2 import Frame
+from portcall.protos.portcall.v1.link_pb2 import Frame, Open, Opens
 
-from .stand import Client, Stand
+from .stand import METHOD, Client, Stand
 
 
 def relay(stand: Stand) -> Client:
@@ -19,6 +19,15 @@ def test_who_calls_is_kept() -> None:
     client.open(peer="ipv4:10.9.9.9:1")
     [opened] = worker.opens()
     assert opened.open.peer == "ipv4:10.9.9.9:1"
+
+
+def test_who_calls_is_kept_where_many_calls_are_opened_together() -> None:
+    stand = Stand()
+    client, worker = relay(stand), stand.worker(slots=2)
+    shared = Open(method=METHOD, peer="ipv4:10.9.9.9:1")
+    client.send(Frame(opens=Opens(shared=shared, call_ids=[1, 2], messages=[b"x", b"y"])))
+    [frame] = worker.sink.take()
+    assert frame.opens.shared.peer == "ipv4:10.9.9.9:1"
 
 
 def test_a_cancelled_call_ends_when_the_worker_says_so() -> None:

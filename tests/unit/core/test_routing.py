@@ -347,5 +347,5 @@ def test_a_refused_call_of_the_first_seconds_leaves_no_method_behind() -> None:
         client.open(f"/b.B/M{index}")
     assert len(client.ends()) == 10
     client.cancel(1)
-    assert not stand.board._strange
+    assert not stand.board._routes.strange
     stand.check_idle()

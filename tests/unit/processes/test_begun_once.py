@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from portcall.core.calls import ClientPort, WorkerPort
 from portcall.core.refusals import CANCELLED, UNAVAILABLE
 from portcall.core.switchboard import Switchboard
-from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame, HalfClose, Message, Open
+from portcall.protos.link_rules import singly
+from portcall.protos.portcall.v1.link_pb2 import Cancel, Frame, HalfClose, Message, Open, Opens
 from portcall.wire.link import Link
 from portcall.worker.processes.keeping import KeptBatches
 from portcall.worker.processes.relay import LIMITS
@@ -36,9 +37,10 @@ class HubSink:
         self.ends: dict[int, int] = {}
 
     def send(self, frame: Frame, message_bytes: int = 0, /) -> None:
-        if frame.HasField("end"):
-            assert frame.call_id not in self.ends, f"call {frame.call_id} ended twice"
-            self.ends[frame.call_id] = frame.end.status
+        for one in singly([frame]):
+            if one.HasField("end"):
+                assert one.call_id not in self.ends, f"call {one.call_id} ended twice"
+                self.ends[one.call_id] = one.end.status
 
     def send_ahead(self, frame: Frame, /) -> None:
         pass
@@ -87,6 +89,15 @@ class KilledAnywhere(RuleBasedStateMachine):
             self.start()
 
     # --- the hub ------------------------------------------------------------------------------------------------------
+
+    @rule(count=st.sampled_from([2, 5]))
+    def open_many(self, count: int) -> None:
+        call_ids = range(self.id_last + 1, self.id_last + count + 1)
+        self.id_last += count
+        names = [b"%d" % call_id for call_id in call_ids]
+        self.sent |= {call_id: [name] for call_id, name in zip(call_ids, names, strict=True)}
+        frame = Frame(opens=Opens(shared=Open(method=METHOD), call_ids=call_ids, messages=names))
+        self.board.from_client(self.port, [frame], 0.0)
 
     @rule(count=st.sampled_from([1, 1, 4]), goes_on=st.booleans())
     def open(self, count: int, goes_on: bool) -> None:
@@ -188,7 +199,7 @@ class KilledAnywhere(RuleBasedStateMachine):
     def read_one_down(self, process: Process) -> None:
         if not process.down:
             return
-        for frame in process.there.receive(process.down.popleft()):
+        for frame in singly(process.there.receive(process.down.popleft())):
             match frame.WhichOneof("event"):
                 case "open":
                     process.names[frame.call_id] = frame.open.message
@@ -222,7 +233,7 @@ class KilledAnywhere(RuleBasedStateMachine):
                 original = int(process.names[call_id])
                 if original not in self.cancelled:
                     assert process.messages[call_id] == self.sent[original]
-                process.there.send(Frame(call_id=call_id, end=End()), 0)
+                process.there.end_ok(call_id, b"")
                 return
 
     def write_one_up(self, process: Process) -> None:

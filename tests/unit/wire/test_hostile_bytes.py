@@ -18,6 +18,7 @@ from portcall.protos.portcall.v1.link_pb2 import (
     Credit,
     Drain,
     End,
+    Ends,
     Frame,
     Frames,
     Goodbye,
@@ -27,6 +28,7 @@ from portcall.protos.portcall.v1.link_pb2 import (
     Message,
     Metadatum,
     Open,
+    Opens,
     Ping,
     Pong,
     Slots,
@@ -128,6 +130,8 @@ METHODS = st.one_of(st.just(METHOD), st.text(max_size=10))
 PAYLOADS = st.one_of(st.binary(max_size=20), st.sampled_from([b"x" * 65_536, b"x" * 65_537, b"x" * 70_000]))
 METADATA = st.lists(st.builds(Metadatum, key=st.text(max_size=10), value=st.binary(max_size=10)), max_size=3)
 BOOLEANS = st.booleans()
+COLUMN_IDS = st.one_of(st.lists(IDS, max_size=4), st.lists(IDS, max_size=4, unique=True).map(sorted))
+COLUMN_PAYLOADS = st.lists(PAYLOADS, max_size=4)
 
 EVENTS = st.one_of(
     st.builds(
@@ -148,6 +152,22 @@ EVENTS = st.one_of(
         BOOLEANS,
         BOOLEANS,
     ),
+    st.builds(
+        lambda method, metadata, timeout, message, ids, messages: Frame(
+            opens=Opens(
+                shared=Open(method=method, metadata=metadata, timeout_us=timeout, message=message),
+                call_ids=ids,
+                messages=messages,
+            )
+        ),
+        METHODS,
+        METADATA,
+        COUNTS,
+        st.none() | PAYLOADS,
+        COLUMN_IDS,
+        COLUMN_PAYLOADS,
+    ),
+    st.builds(lambda ids, messages: Frame(ends=Ends(call_ids=ids, messages=messages)), COLUMN_IDS, COLUMN_PAYLOADS),
     st.builds(lambda metadata: Frame(headers=Headers(metadata=metadata)), METADATA),
     st.builds(lambda data, more: Frame(message=Message(data=data, more=more)), PAYLOADS, BOOLEANS),
     st.just(Frame(half_close=HalfClose())),
@@ -183,7 +203,7 @@ def with_id(frame: Frame, call_id: int) -> Frame:
     return numbered
 
 
-FRAMES = st.builds(with_id, EVENTS, IDS)
+FRAMES = st.builds(with_id, EVENTS, st.one_of(st.just(0), IDS))
 CONVERSATIONS = st.lists(st.lists(FRAMES, max_size=6), max_size=6)
 
 

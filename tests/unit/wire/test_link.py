@@ -198,46 +198,6 @@ def test_a_false_claim_at_resumption_is_an_offence(received: int) -> None:
     assert link.state is LinkState.SUSPENDED
 
 
-# --- a link that does not move ----------------------------------------------------------------------------------------
-
-
-def is_copied_now(link: Link) -> bool:
-    """Whether a frame that is sent now stands alone, and does not keep the batch alive that it came in."""
-    frame = message(999)
-    link.send(frame, 1)
-    return link._outbox._small[-1] is not frame
-
-
-def test_what_waits_on_a_suspended_link_stands_alone() -> None:
-    link = open_link()
-    assert not is_copied_now(link)
-    queued = link._outbox._small[0]
-    link.suspend()
-    assert link._outbox._small[0] is not queued
-    assert is_copied_now(link)
-    link.resume(0)
-    batch_of(link)
-    assert not is_copied_now(link)
-
-
-def test_what_waits_for_acknowledgements_stands_alone() -> None:
-    link = open_link()
-    for _ in range(100):
-        link.send(message(1, b"x" * 65_536), 65_536)
-    while link.next_batch() is not None:
-        assert not is_copied_now(link)
-    assert is_copied_now(link)
-    link.receive(Frames(ack=link._sent).SerializeToString())
-    batch_of(link)
-    assert not is_copied_now(link)
-
-
-def test_what_waits_for_a_slow_stream_stands_alone_once_its_pump_says_so() -> None:
-    link = open_link()
-    link.hold()
-    assert is_copied_now(link)
-
-
 # --- waking the writer ------------------------------------------------------------------------------------------------
 
 

@@ -1,26 +1,28 @@
 """The order in which frames leave, and what is taken back of those that have not."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX
+from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX, fault_of_many, many_opens
 from portcall.protos.portcall.v1.link_pb2 import (
     Cancel,
     Credit,
     Drain,
     End,
     Frame,
+    Frames,
     HalfClose,
     Message,
     Open,
     Ping,
     Pong,
 )
-from portcall.wire.limits import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, TURN_BYTES_MIN
-from portcall.wire.outbox import Outbox
+from portcall.wire.limits import BATCH_BYTES_MAX, STREAM_BYTES_MAX, TURN_BYTES_MIN
+from portcall.wire.outbox import FRAME_OVERHEAD_BYTES, Outbox
 
 CHUNK = b"x" * FRAME_MESSAGE_BYTES_MAX
 
@@ -39,10 +41,17 @@ def put(outbox: Outbox, *frames: Frame) -> None:
         outbox.put(frame, len(frame.open.message) + len(frame.message.data) + len(frame.end.message))
 
 
+def take(outbox: Outbox) -> list[Frame]:
+    """The frames of the next batch."""
+    batch = Frames.FromString(outbox.take(7, 5))
+    assert (batch.seq, batch.ack) == (7, 5)
+    return list(batch.frames)
+
+
 def take_all(outbox: Outbox) -> list[Frame]:
     frames: list[Frame] = []
     while outbox:
-        batch = outbox.take()
+        batch = take(outbox)
         assert batch
         frames += batch
     return frames
@@ -55,7 +64,7 @@ def shape(frames: list[Frame]) -> list[tuple[int, str | None]]:
 def test_an_empty_outbox_has_nothing() -> None:
     outbox = Outbox()
     assert not outbox
-    assert outbox.take() == []
+    assert take(outbox) == []
     assert outbox.bytes_queued == 0
 
 
@@ -63,7 +72,7 @@ def test_small_frames_go_in_their_order() -> None:
     outbox = Outbox()
     frames = [opening(1), message(1, 10), opening(2, 100), message(1, 20), message(2, TURN_BYTES_MIN - 1)]
     put(outbox, *frames)
-    assert outbox.take() == frames
+    assert take(outbox) == frames
     assert not outbox
 
 
@@ -72,26 +81,26 @@ def test_events_of_the_link_go_first() -> None:
     put(outbox, opening(1), message(2, 10_000))
     outbox.put_urgent(Frame(ping=Ping(value=1)))
     outbox.put_urgent(Frame(pong=Pong(value=2)))
-    assert shape(outbox.take()) == [(0, "ping"), (0, "pong"), (1, "open"), (2, "message")]
+    assert shape(take(outbox)) == [(0, "ping"), (0, "pong"), (1, "open"), (2, "message")]
 
 
 def test_of_pongs_only_the_newest_waits() -> None:
     outbox = Outbox()
     for value in range(1_000):
         outbox.put_urgent(Frame(pong=Pong(value=value)))
-    assert outbox.take() == [Frame(pong=Pong(value=999))]
+    assert take(outbox) == [Frame(pong=Pong(value=999))]
 
 
 def test_small_frames_overtake_large_ones_of_other_calls() -> None:
     outbox = Outbox()
     put(outbox, message(1, 60_000), message(2, 10), message(1, 60_000), message(3, 10))
-    assert shape(outbox.take()) == [(2, "message"), (3, "message"), (1, "message"), (1, "message")]
+    assert shape(take(outbox)) == [(2, "message"), (3, "message"), (1, "message"), (1, "message")]
 
 
 def test_what_follows_a_large_frame_in_its_call_waits_behind_it() -> None:
     outbox = Outbox()
     put(outbox, message(1, 60_000, more=True), message(1, 10), Frame(call_id=1, half_close=HalfClose()))
-    frames = outbox.take()
+    frames = take(outbox)
     assert [len(frame.message.data) for frame in frames] == [60_000, 10, 0]
     assert frames[2].HasField("half_close")
 
@@ -106,7 +115,7 @@ def test_calls_with_large_frames_take_turns() -> None:
 def test_turns_go_on_from_batch_to_batch() -> None:
     outbox = Outbox()
     put(outbox, *[message(1, 60_000) for _ in range(20)], message(2, 60_000))
-    assert 2 in {frame.call_id for frame in outbox.take()}
+    assert 2 in {frame.call_id for frame in take(outbox)}
 
 
 def test_opens_keep_their_order_whatever_their_size() -> None:
@@ -130,7 +139,7 @@ def test_a_message_never_overtakes_the_open_of_its_call() -> None:
 
 def test_a_message_never_overtakes_small_frames_of_its_call() -> None:
     outbox = Outbox()
-    put(outbox, *[message(index % 7, 10) for index in range(BATCH_FRAMES_MAX)], message(8, 1), message(8, 60_000))
+    put(outbox, *[message(index % 7, 10) for index in range(1_024)], message(8, 1), message(8, 60_000))
     assert [len(frame.message.data) for frame in take_all(outbox) if frame.call_id == 8] == [1, 60_000]
 
 
@@ -149,7 +158,7 @@ def test_a_cancel_overtakes_the_messages_of_its_call() -> None:
     outbox = Outbox()
     put(outbox, message(1, 60_000), message(1, 10))
     outbox.put_ahead(Frame(call_id=1, cancel=Cancel()))
-    assert shape(outbox.take())[0] == (1, "cancel")
+    assert shape(take(outbox))[0] == (1, "cancel")
 
 
 @pytest.mark.parametrize("size", [0, 65_536])
@@ -169,16 +178,16 @@ def test_grants_of_a_call_that_wait_are_one_grant() -> None:
     for _ in range(1_000):
         outbox.put_ahead(Frame(call_id=1, credit=Credit(bytes=3)))
         outbox.put_ahead(Frame(call_id=2, credit=Credit(bytes=4)))
-    assert outbox.take() == [Frame(call_id=1, credit=Credit(bytes=3_000)), Frame(call_id=2, credit=Credit(bytes=4_000))]
+    assert take(outbox) == [Frame(call_id=1, credit=Credit(bytes=3_000)), Frame(call_id=2, credit=Credit(bytes=4_000))]
     outbox.put_ahead(Frame(call_id=1, credit=Credit(bytes=5)))
-    assert outbox.take() == [Frame(call_id=1, credit=Credit(bytes=5))]
+    assert take(outbox) == [Frame(call_id=1, credit=Credit(bytes=5))]
 
 
 def test_dropped_messages_do_not_go() -> None:
     outbox = Outbox()
     put(outbox, opening(1), message(1, 10), message(1, 60_000), message(1, 10), message(2, 60_000))
     outbox.drop_chunks(1)
-    assert shape(outbox.take()) == [(1, "open"), (1, "message"), (2, "message")]
+    assert shape(take(outbox)) == [(1, "open"), (1, "message"), (2, "message")]
     assert outbox.bytes_queued == 0
 
 
@@ -187,7 +196,7 @@ def test_dropping_what_is_not_there_is_no_different() -> None:
     outbox.drop_chunks(5)
     put(outbox, message(1, 60_000))
     outbox.drop_chunks(5)
-    assert len(outbox.take()) == 1
+    assert len(take(outbox)) == 1
 
 
 # --- what has not left ------------------------------------------------------------------------------------------------
@@ -196,7 +205,7 @@ def test_dropping_what_is_not_there_is_no_different() -> None:
 def test_calls_of_which_nothing_has_left_are_taken_back_whole() -> None:
     outbox = Outbox()
     put(outbox, opening(1))
-    outbox.take()
+    take(outbox)
     put(outbox, message(1, 60_000), message(1, 5))
     whole = [opening(2, 65_536), message(2, 65_536), message(2, 3), Frame(call_id=2, half_close=HalfClose())]
     put(outbox, *whole, opening(3))
@@ -210,9 +219,34 @@ def test_calls_of_which_nothing_has_left_are_taken_back_whole() -> None:
 def test_a_call_whose_open_has_left_is_not_taken_back() -> None:
     outbox = Outbox()
     put(outbox, *[opening(index, 65_536) for index in range(1, 11)])
-    left = {frame.call_id for frame in outbox.take()}
+    left = {frame.call_id for frame in take(outbox)}
     assert left
     assert set(outbox.take_unsent_calls()) == set(range(1, 11)) - left
+
+
+def test_calls_opened_together_are_taken_back_one_by_one() -> None:
+    outbox = Outbox()
+    outbox.add(2).CopyFrom(many_opens(Open(method="/a.B/C"), [1, 2], [b"x", b"y"]))
+    calls = outbox.take_unsent_calls()
+    assert calls == {
+        1: [Frame(call_id=1, open=Open(method="/a.B/C", message=b"x", half_close=True))],
+        2: [Frame(call_id=2, open=Open(method="/a.B/C", message=b"y", half_close=True))],
+    }
+
+
+def test_small_replies_gather_in_one_frame_for_each_batch() -> None:
+    outbox = Outbox()
+    put(outbox, message(1, 5))
+    for call_id in range(2, 12_002):
+        outbox.add_end(call_id, b"well")
+    put(outbox, message(12_002, 5))
+    frames = take_all(outbox)
+    ends = [frame.ends for frame in frames if frame.HasField("ends")]
+    assert [call_id for end in ends for call_id in end.call_ids] == list(range(2, 12_002))
+    assert {reply for end in ends for reply in end.messages} == {b"well"}
+    assert not [end for end in ends if fault_of_many(end)]
+    assert len(ends) < 12
+    assert outbox.bytes_queued == 0
 
 
 def test_clearing_forgets_everything() -> None:
@@ -224,50 +258,58 @@ def test_clearing_forgets_everything() -> None:
     assert not outbox
     assert outbox.bytes_queued == 0
     outbox.put_ahead(Frame(call_id=1, credit=Credit(bytes=2)))
-    assert outbox.take() == [Frame(call_id=1, credit=Credit(bytes=2))]
+    assert take(outbox) == [Frame(call_id=1, credit=Credit(bytes=2))]
 
 
 # --- frames that wait for long ----------------------------------------------------------------------------------------
 
 
-def test_what_waits_for_long_does_not_hold_on_to_the_batches_it_came_in() -> None:
-    """A frame of a parsed batch keeps the memory of the whole batch alive."""
+def test_what_is_put_here_is_copied_at_once() -> None:
     outbox = Outbox()
-    early = [opening(1), message(1, 10), message(1, 60_000), message(1, 20), message(2, 60_000)]
-    put(outbox, *early)
-    outbox.put_ahead(grant := Frame(call_id=1, credit=Credit(bytes=1)))
-    outbox.hold()
-    outbox.hold()
-    late = [opening(3), message(3, 60_000), message(3)]
-    put(outbox, *late)
-    outbox.put_ahead(late_grant := Frame(call_id=1, credit=Credit(bytes=2)))
-    given_in = [*early, grant, *late, late_grant]
-    came_out = take_all(outbox)
-    assert sorted(frame.SerializeToString() for frame in came_out) == sorted(
-        frame.SerializeToString() for frame in given_in
-    )
-    assert not {id(frame) for frame in came_out} & {id(frame) for frame in given_in}
+    frames = [opening(1), message(1, 10), message(1, 60_000), Frame(call_id=1, credit=Credit(bytes=1))]
+    put(outbox, *frames[:3])
+    outbox.put_ahead(frames[3])
+    for frame in frames:
+        frame.Clear()
+    assert sorted(shape(take_all(outbox))) == [(1, "credit"), (1, "message"), (1, "message"), (1, "open")]
+
+
+def test_a_frame_can_be_made_in_its_place() -> None:
+    outbox = Outbox()
+    put(outbox, opening(1))
+    outbox.add(3).CopyFrom(opening(2, 3))
+    put(outbox, opening(3))
+    assert take_all(outbox) == [opening(1), opening(2, 3), opening(3)]
+
+
+def test_grants_to_one_call_are_one_even_where_more_waits_than_a_batch_takes() -> None:
+    outbox = Outbox()
+    for call_id in range(1, 3_000):
+        for _ in range(2):
+            outbox.put_ahead(Frame(call_id=call_id, credit=Credit(bytes=1)))
+    first = take(outbox)
+    for call_id in range(1, 3_000):
+        outbox.put_ahead(Frame(call_id=call_id, credit=Credit(bytes=1)))
+    rest = take_all(outbox)
+    assert len(first) + len(rest) <= 3_000 + len(first)
+    granted = Counter[int]()
+    for frame in [*first, *rest]:
+        granted[frame.call_id] += frame.credit.bytes
+    assert set(granted.values()) == {3}
+
+
+def test_a_batch_that_was_told_too_small_is_cut_so_that_a_stream_takes_it() -> None:
+    outbox = Outbox()
+    for call_id in range(1, 201):
+        outbox.put(opening(call_id, 65_536), 0)
+    sizes, ids = [], []
+    while outbox:
+        batch = outbox.take(1, 1)
+        sizes.append(len(batch))
+        ids += [frame.call_id for frame in Frames.FromString(batch).frames]
+    assert ids == list(range(1, 201))
+    assert max(sizes) <= STREAM_BYTES_MAX // 2
     assert outbox.bytes_queued == 0
-
-
-def test_grants_are_still_one_after_a_hold() -> None:
-    outbox = Outbox()
-    for _ in range(3):
-        for _ in range(100):
-            outbox.put_ahead(Frame(call_id=1, credit=Credit(bytes=1)))
-        outbox.hold()
-    frames = outbox.take()
-    assert sum(frame.credit.bytes for frame in frames) == 300
-    assert len(frames) <= 2
-
-
-def test_what_goes_at_once_is_not_copied() -> None:
-    outbox = Outbox()
-    outbox.hold()
-    outbox.take()
-    frame = opening(1)
-    put(outbox, frame)
-    assert outbox.take()[0] is frame
 
 
 # --- bounds of a batch ------------------------------------------------------------------------------------------------
@@ -290,9 +332,9 @@ def test_a_batch_is_bounded_in_frames_and_bytes(make: Callable[[int], Frame], co
     put(outbox, *[make(index) for index in range(1, count + 1)])
     seen = 0
     while outbox:
-        batch = outbox.take()
+        batch = take(outbox)
         seen += len(batch)
-        assert len(batch) <= BATCH_FRAMES_MAX
+        assert len(batch) <= BATCH_BYTES_MAX // FRAME_OVERHEAD_BYTES + 1
         assert sum(frame.ByteSize() for frame in batch) <= BATCH_BYTES_MAX + 66_000
         assert outbox.bytes_queued >= 0
     assert seen == count
@@ -326,7 +368,7 @@ def test_order_is_kept_whatever_is_done(steps: list[tuple[str, int, int]]) -> No
             given_in.append(opening(ids, size))
             put(outbox, given_in[-1])
         elif what == "take":
-            came_out += outbox.take()
+            came_out += take(outbox)
         elif call in opened and what == "message":
             given_in.append(Frame(call_id=opened[call], message=Message(data=b"%4d" % number + b"m" * size)))
             put(outbox, given_in[-1])

@@ -15,7 +15,7 @@ def test_acknowledgements_come_well_before_a_sender_has_to_stop() -> None:
 
 
 def test_the_largest_batch_fits_into_the_stream() -> None:
-    small = limits.BATCH_BYTES_MAX + limits.BATCH_FRAMES_MAX * limits.TURN_BYTES_MIN
+    small = limits.BATCH_BYTES_MAX + FRAME_MESSAGE_BYTES_MAX
     large = limits.BATCH_BYTES_MAX + FRAME_MESSAGE_BYTES_MAX
     assert small + large < limits.STREAM_BYTES_MAX
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from portcall.protos.link_rules import singly
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames
 
 KEPT_BYTES_MAX = 33_554_432
@@ -42,7 +43,7 @@ class KeptBatches:
         """
         calls: dict[int, list[Frame]] = {}
         for _, batch in self._batches:
-            for frame in Frames.FromString(batch).frames:
+            for frame in singly(Frames.FromString(batch).frames):
                 if frame.call_id <= begun:
                     continue
                 if frame.HasField("open"):

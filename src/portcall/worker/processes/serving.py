@@ -104,5 +104,5 @@ class _SupervisedCalls:
             for frame in frames:
                 if frame.HasField("welcome"):
                     self.execution.message_bytes_max = frame.welcome.message_bytes_max
-            frames = [frame for frame in frames if frame.call_id]
+            frames = [frame for frame in frames if not frame.HasField("welcome")]
         self.execution.on_frames(frames)

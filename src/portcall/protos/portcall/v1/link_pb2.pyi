@@ -27,7 +27,7 @@ class Frames(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., seq: _Optional[int] = ..., ack: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("call_id", "open", "headers", "message", "half_close", "end", "cancel", "credit", "hello", "welcome", "slots", "drain", "ping", "pong", "goodbye", "report")
+    __slots__ = ("call_id", "open", "headers", "message", "half_close", "end", "cancel", "credit", "opens", "ends", "hello", "welcome", "slots", "drain", "ping", "pong", "goodbye", "report")
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,8 @@ class Frame(_message.Message):
     END_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     CREDIT_FIELD_NUMBER: _ClassVar[int]
+    OPENS_FIELD_NUMBER: _ClassVar[int]
+    ENDS_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +54,8 @@ class Frame(_message.Message):
     end: End
     cancel: Cancel
     credit: Credit
+    opens: Opens
+    ends: Ends
     hello: Hello
     welcome: Welcome
     slots: Slots
@@ -60,7 +64,7 @@ class Frame(_message.Message):
     pong: Pong
     goodbye: Goodbye
     report: Report
-    def __init__(self, call_id: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., headers: _Optional[_Union[Headers, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., half_close: _Optional[_Union[HalfClose, _Mapping]] = ..., end: _Optional[_Union[End, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., slots: _Optional[_Union[Slots, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
+    def __init__(self, call_id: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., headers: _Optional[_Union[Headers, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., half_close: _Optional[_Union[HalfClose, _Mapping]] = ..., end: _Optional[_Union[End, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., opens: _Optional[_Union[Opens, _Mapping]] = ..., ends: _Optional[_Union[Ends, _Mapping]] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., slots: _Optional[_Union[Slots, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
 
 class Metadatum(_message.Message):
     __slots__ = ("key", "value")
@@ -87,6 +91,24 @@ class Open(_message.Message):
     wait_for_ready: bool
     peer: str
     def __init__(self, method: _Optional[str] = ..., metadata: _Optional[_Iterable[_Union[Metadatum, _Mapping]]] = ..., timeout_us: _Optional[int] = ..., message: _Optional[bytes] = ..., half_close: _Optional[bool] = ..., wait_for_ready: _Optional[bool] = ..., peer: _Optional[str] = ...) -> None: ...
+
+class Opens(_message.Message):
+    __slots__ = ("shared", "call_ids", "messages")
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    CALL_IDS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    shared: Open
+    call_ids: _containers.RepeatedScalarFieldContainer[int]
+    messages: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, shared: _Optional[_Union[Open, _Mapping]] = ..., call_ids: _Optional[_Iterable[int]] = ..., messages: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Ends(_message.Message):
+    __slots__ = ("call_ids", "messages")
+    CALL_IDS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    call_ids: _containers.RepeatedScalarFieldContainer[int]
+    messages: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, call_ids: _Optional[_Iterable[int]] = ..., messages: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Headers(_message.Message):
     __slots__ = ("metadata", "compression")
