@@ -87,13 +87,7 @@ class Port:
 class ClientPort(Port):
     """Where calls come from. Waiting calls are served fairly between client ports."""
 
-    __slots__ = ("is_relay",)
-
-    def __init__(self, name: str, sink: FrameSink, *, is_relay: bool = False) -> None:
-        super().__init__(name, sink)
-        self.is_relay = is_relay
-        """Another switchboard opens these calls, for clients of its own. It wants the end of every call, cancelled or
-        overdue ones too, since only that frees its slot; and it has said who calls."""
+    __slots__ = ()
 
 
 class Call:

@@ -41,7 +41,6 @@ from portcall.core.passing import (
 )
 from portcall.core.pools import Route
 from portcall.core.refusals import (
-    CANCELLED,
     DEADLINE_EXCEEDED,
     RESOURCE_EXHAUSTED,
     UNAVAILABLE,
@@ -72,6 +71,9 @@ SLOTS_MAX = 1_000_000
 
 class Switchboard:
     """Routes the calls of one hub."""
+
+    _names_callers = True
+    """Whether workers hear who calls from here, whatever the client says."""
 
     def __init__(self, limits: CallLimits, now: float) -> None:
         self._limits = limits
@@ -183,7 +185,7 @@ class Switchboard:
                 credit_up(call, frame)
                 self._pass_up(call, frame, 0)
             elif kind == "cancel":
-                self._cancel(call)
+                self._give_up(call, None)
             else:
                 raise ProtocolError(f"call {frame.call_id}: a client cannot send {kind or 'a frame without an event'}")
 
@@ -217,7 +219,7 @@ class Switchboard:
             if call.state not in (WAITING, RUNNING):
                 continue
             if call.deadline is not None and call.deadline <= now:
-                self._expire(call)
+                self._give_up(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
                 continue
             call.is_watched = False
             if call.state is WAITING:
@@ -243,7 +245,7 @@ class Switchboard:
             call.is_half_closed = True
         if opening.wait_for_ready:
             call.is_patient = True
-        if not client.is_relay:
+        if self._names_callers:
             opening.peer = client.name
         client.calls[client_id] = call
         extra = metadata_bytes(opening.metadata) if opening.metadata else 0
@@ -272,7 +274,7 @@ class Switchboard:
         if call_ids[0] <= client.id_last or not all(map(lt, call_ids, call_ids[1:])):
             raise ProtocolError(f"calls {call_ids[0]} to {call_ids[-1]} opened after {client.id_last}: ids must rise")
         client.id_last = call_ids[-1]
-        if not client.is_relay:
+        if self._names_callers:
             shared.peer = client.name
         shared.ClearField("message")
         method, extra = shared.method, metadata_bytes(shared.metadata)
@@ -564,30 +566,9 @@ class Switchboard:
             call.client.sink.drop_chunks(call.client_id)
             call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
 
-    def _cancel(self, call: Call) -> None:
-        """Stop a call that its client no longer wants."""
-        if not call.client.is_relay:
-            self._abandon(call, None)
-        elif call.state is WAITING:
-            self._abandon(call, refusal(CANCELLED, ""))
-        else:
-            self._stop(call)
-
-    def _expire(self, call: Call) -> None:
-        """Stop a call whose deadline has passed. A relay's client has heard of it from the relay."""
-        if call.client.is_relay and call.state is RUNNING:
-            self._stop(call)
-        else:
-            self._abandon(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
-
-    def _stop(self, call: Call) -> None:
-        """Have a running call of a relay stopped, whose end is passed on when it comes. Idempotent."""
-        if call.is_stopping:
-            return
-        call.is_stopping = True
-        assert call.worker is not None
-        call.worker.sink.drop_chunks(call.worker_id)
-        call.worker.sink.send_ahead(Frame(call_id=call.worker_id, cancel=Cancel()))
+    def _give_up(self, call: Call, end: End | None) -> None:
+        """Stop a call that its client does not want any more (`end` is None), or whose deadline has passed."""
+        self._abandon(call, end)
 
     def _give_back(self, call: Call, frames: list[Frame], now: float) -> None:
         """Let a call wait again whose worker never saw it."""

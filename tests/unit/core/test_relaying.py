@@ -1,29 +1,30 @@
 """A client that is a switchboard itself: a hub, seen from the supervisor of a worker's processes."""
 
-from portcall.core.calls import CallState, ClientPort
+from portcall.core.calls import CallState
 from portcall.core.refusals import CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE
+from portcall.core.relaying import RelaySwitchboard
 from portcall.protos.portcall.v1.link_pb2 import Frame, Open, Opens
 
-from .stand import METHOD, Client, Stand
+from .stand import METHOD, Stand
 
 
-def relay(stand: Stand) -> Client:
-    client = stand.client()
-    client.port = ClientPort("hub", client.sink, is_relay=True)
-    return client
+class RelayStand(Stand):
+    def __init__(self, **limits: float) -> None:
+        super().__init__(**limits)
+        self.board = RelaySwitchboard(self.limits, self.now - self.limits.settle_s)
 
 
 def test_who_calls_is_kept() -> None:
-    stand = Stand()
-    client, worker = relay(stand), stand.worker()
+    stand = RelayStand()
+    client, worker = stand.client(), stand.worker()
     client.open(peer="ipv4:10.9.9.9:1")
     [opened] = worker.opens()
     assert opened.open.peer == "ipv4:10.9.9.9:1"
 
 
 def test_who_calls_is_kept_where_many_calls_are_opened_together() -> None:
-    stand = Stand()
-    client, worker = relay(stand), stand.worker(slots=2)
+    stand = RelayStand()
+    client, worker = stand.client(), stand.worker(slots=2)
     shared = Open(method=METHOD, peer="ipv4:10.9.9.9:1")
     client.send(Frame(opens=Opens(shared=shared, call_ids=[1, 2], messages=[b"x", b"y"])))
     [frame] = worker.sink.take()
@@ -31,8 +32,8 @@ def test_who_calls_is_kept_where_many_calls_are_opened_together() -> None:
 
 
 def test_a_cancelled_call_ends_when_the_worker_says_so() -> None:
-    stand = Stand()
-    client, worker = relay(stand), stand.worker()
+    stand = RelayStand()
+    client, worker = stand.client(), stand.worker()
     call_id = client.open()
     worker.sink.take()
     client.cancel(call_id)
@@ -51,8 +52,8 @@ def test_a_cancelled_call_ends_when_the_worker_says_so() -> None:
 
 
 def test_a_waiting_call_that_is_cancelled_ends_at_once() -> None:
-    stand = Stand()
-    client, worker = relay(stand), stand.worker()
+    stand = RelayStand()
+    client, worker = stand.client(), stand.worker()
     client.open()
     waiting = client.open()
     client.cancel(waiting)
@@ -62,8 +63,8 @@ def test_a_waiting_call_that_is_cancelled_ends_at_once() -> None:
 
 
 def test_the_worker_is_told_to_stop_an_overdue_call_and_says_how_it_ended() -> None:
-    stand = Stand()
-    client, worker = relay(stand), stand.worker()
+    stand = RelayStand()
+    client, worker = stand.client(), stand.worker()
     call_id = client.open(timeout_us=1_000_000)
     worker.sink.take()
     stand.wait(1.0)
@@ -77,8 +78,8 @@ def test_the_worker_is_told_to_stop_an_overdue_call_and_says_how_it_ended() -> N
 
 
 def test_a_waiting_call_that_is_overdue_ends_at_once() -> None:
-    stand = Stand()
-    client = relay(stand)
+    stand = RelayStand()
+    client = stand.client()
     stand.worker()
     client.open()
     waiting = client.open(timeout_us=1_000_000)
@@ -87,8 +88,8 @@ def test_a_waiting_call_that_is_overdue_ends_at_once() -> None:
 
 
 def test_a_call_that_waited_is_sent_with_the_time_that_is_left() -> None:
-    stand = Stand()
-    client, worker = relay(stand), stand.worker()
+    stand = RelayStand()
+    client, worker = stand.client(), stand.worker()
     client.open()
     client.open(timeout_us=5_000_000)
     worker.sink.take()
@@ -99,8 +100,8 @@ def test_a_call_that_waited_is_sent_with_the_time_that_is_left() -> None:
 
 
 def test_a_call_that_was_to_stop_is_not_given_to_another_worker() -> None:
-    stand = Stand()
-    client, lost, other = relay(stand), stand.worker(), stand.worker()
+    stand = RelayStand()
+    client, lost, other = stand.client(), stand.worker(), stand.worker()
     call_id = client.open()
     opened = lost.sink.take()
     client.cancel(call_id)
@@ -111,8 +112,8 @@ def test_a_call_that_was_to_stop_is_not_given_to_another_worker() -> None:
 
 
 def test_a_relay_that_is_gone_wants_no_end() -> None:
-    stand = Stand()
-    client, worker = relay(stand), stand.worker()
+    stand = RelayStand()
+    client, worker = stand.client(), stand.worker()
     stopping, running = client.open(), client.open()
     client.cancel(stopping)
     stand.board.remove_client(client.port)
@@ -123,8 +124,8 @@ def test_a_relay_that_is_gone_wants_no_end() -> None:
 
 
 def test_late_frames_of_a_call_that_stops_go_by() -> None:
-    stand = Stand()
-    client, worker = relay(stand), stand.worker()
+    stand = RelayStand()
+    client, worker = stand.client(), stand.worker()
     call_id = client.open(half_close=False)
     client.cancel(call_id)
     worker.sink.take()

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from portcall.core.calls import ClientPort, WorkerPort
 from portcall.core.refusals import CANCELLED, UNAVAILABLE
-from portcall.core.switchboard import Switchboard
+from portcall.core.relaying import RelaySwitchboard
 from portcall.protos.link_rules import singly
 from portcall.protos.portcall.v1.link_pb2 import Cancel, Frame, HalfClose, Message, Open, Opens
 from portcall.wire.link import Link
@@ -74,9 +74,9 @@ class Process:
 class KilledAnywhere(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
-        self.board = Switchboard(LIMITS, 0.0)
+        self.board = RelaySwitchboard(LIMITS, 0.0)
         self.hub = HubSink()
-        self.port = ClientPort("hub", self.hub, is_relay=True)
+        self.port = ClientPort("hub", self.hub)
         self.id_last = 0
         self.sent: dict[int, list[bytes]] = {}
         self.open_ended: set[int] = set()

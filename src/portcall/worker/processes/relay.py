@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from portcall.core.calls import CallState, ClientPort, WorkerPort
 from portcall.core.limits import CallLimits
-from portcall.core.switchboard import SLOTS_MAX, Switchboard
+from portcall.core.relaying import RelaySwitchboard
+from portcall.core.switchboard import SLOTS_MAX
 from portcall.protos.portcall.v1.link_pb2 import Cancel, Frame, Slots, Welcome
 from portcall.wire.link import Link, LinkState
 
@@ -25,7 +26,7 @@ class Relay:
 
     def __init__(self, on_welcome: Callable[[Welcome], None], on_close: Callable[[], Awaitable[None]]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._board = Switchboard(LIMITS, self._loop.time())
+        self._board = RelaySwitchboard(LIMITS, self._loop.time())
         self._on_welcome = on_welcome
         self._on_close = on_close
         self._hub: ClientPort | None = None
@@ -56,7 +57,7 @@ class Relay:
         """Take the calls of a new session. Those of the old one still hold their slots until they have ended."""
         if self._hub is not None:
             self._board.remove_client(self._hub)
-        self.link, self._hub, self._slots_told = link, ClientPort("the hub", link, is_relay=True), -1
+        self.link, self._hub, self._slots_told = link, ClientPort("the hub", link), -1
         self._on_welcome(welcome)
         self._settle()
         self.tell_slots()
