@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import re
 import signal
 import textwrap
@@ -147,6 +148,42 @@ async def test_killed_process_takes_only_what_it_ran(processes: Processes, ledge
     load.check()
     assert_only_running_calls_were_lost(load, ledger, kills=len(killed))
     assert "Worker left" not in hub.stderr
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_calls_end_once_whatever_is_killed(processes: Processes, ledger: Ledger, seed: int) -> None:
+    rng = random.Random(seed)
+    grace = ("--grace", "0.2")
+    hub = await processes.hub(*grace)
+    worker = await supervised(processes, hub, "ledger", count=2)
+    load = Load(ledger)
+    async with load.on(hub.address, clients=10):
+        for _ in range(6):
+            await load.when_served(rng.randrange(1, 60))
+            match rng.choice(["hub", "process", "process", "process", "supervisor"]):
+                case "hub":
+                    hub.kill()
+                    await hub.wait()
+                    hub = await processes.hub(*grace, listen=hub.address)
+                case "process":
+                    children = psutil.Process(worker.pid).children()
+                    rng.choice(children).kill()
+                case "supervisor":
+                    worker.kill()
+                    await worker.wait()
+                    worker = await processes.worker("ledger", hub, "--processes", "2")
+        await when_states(hub, READY, READY)
+        await load.when_served(20)
+    load.check()
+
+
+async def test_sigterm_ends_it_while_its_hub_is_away(processes: Processes, tmp_path: Path) -> None:
+    worker = await processes.start("worker", "moods", "--hub", f"unix:{tmp_path}/nobody.sock", "--processes", "2")
+    await worker.line("The hub cannot be reached")
+    children = {child.pid for child in psutil.Process(worker.pid).children()}
+    worker.terminate()
+    assert await worker.wait() == 0
+    assert_gone(children)
 
 
 async def test_blocked_process_is_shown_and_spared_and_comes_back(processes: Processes, tmp_path: Path) -> None:
@@ -354,6 +391,31 @@ async def test_app_that_cannot_be_loaded_fails_as_with_one_process(
     together = await processes.run("worker", app, "--processes", "4", folder=mistaken)
     assert together.code == alone.code == 2
     assert unlogged(together.stderr) == unlogged(alone.stderr) != ""
+
+
+WRONG = {
+    "--processes 0": "invalid value for '--processes': '0' is neither a whole number, 1 or more, nor auto",
+    "--processes 2 --max-memory lots": (
+        "invalid value for '--max-memory': 'lots' is not a size in bytes, as in 512M or 2G"
+    ),
+    "--max-calls 5": "--max-calls needs --processes: only a supervisor can replace a process",
+}
+
+
+@pytest.mark.parametrize("options", WRONG)
+async def test_option_that_cannot_be_is_one_line(processes: Processes, options: str) -> None:
+    done = await processes.run("worker", "moods", *options.split())
+    assert done.stderr == f"portcall: error: {WRONG[options]}. See: portcall worker --help\n"
+    assert done.code == 2
+
+
+async def test_more_slots_than_a_worker_may_have_are_refused(processes: Processes) -> None:
+    done = await processes.run("worker", "moods", "--processes", "2", "--slots", "600000")
+    assert done.stderr == (
+        "portcall: error: 2 processes with 600000 slots each; together they may have 1000000."
+        " Lower --slots, which is for each process\n"
+    )
+    assert done.code == 2
 
 
 async def test_app_that_dies_at_once_is_said_once(processes: Processes, tmp_path: Path) -> None:

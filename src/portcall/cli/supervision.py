@@ -25,7 +25,10 @@ _RULES = CrewRules()
 
 def process_count(value: object) -> int:
     """Read how many processes: a whole number, or "auto" for as many as there are cores. A type for `click.option`."""
-    return usable_cores() if str(value).lower() == AUTO else count(value)
+    try:
+        return usable_cores() if str(value).lower() == AUTO else count(value)
+    except click.BadParameter:
+        raise click.BadParameter(f"{value!r} is neither a whole number, 1 or more, nor {AUTO}") from None
 
 
 def processes_options(function: Function) -> Function:

@@ -75,6 +75,9 @@ def worker(
 
     APP is a module, looked for in the current directory first, or a Python file. OBJECT is a portcall.Worker in it, or
     a function that returns one; without it, `worker`.
+
+    With --processes, a supervisor spreads the calls over processes and replaces those that die, hang or leak. The four
+    options that follow it say when.
     """
     rules = crew_rules(grace_s=grace, **supervision)
     if rules is not None:
