@@ -15,8 +15,11 @@ import psutil
 import pytest
 
 import portcall
+from portcall.hub import Hub, HubConfig
+from portcall.hub.fleet import Fleet
+from portcall.hub.sessions import Session, Sessions
 from portcall.protos.portcall.v1.fleet_pb2 import WorkerStatus
-from portcall.protos.portcall.v1.link_pb2 import ProcessStatus
+from portcall.protos.portcall.v1.link_pb2 import ProcessStatus, Welcome
 
 from .ledger_calls import Ledger, Load, until, when_workers
 from .processes import APPS, HubProcess, Processes, WorkerProcess
@@ -448,12 +451,13 @@ async def test_app_that_begins_to_fail_is_tried_again_and_again(processes: Proce
     assert max(process.restarts for process in status.processes) >= 2
 
 
-async def test_sigterm_ends_it_while_its_app_is_imported(processes: Processes) -> None:
+@pytest.mark.parametrize(("how", "code"), [("terminate", 143), ("interrupt", 130)])
+async def test_signal_ends_it_while_its_app_is_imported(processes: Processes, how: str, code: int) -> None:
     worker = await processes.start("worker", "slow", "--processes", "2")
     await worker.line("importing")
     [process] = psutil.Process(worker.pid).children()
-    worker.terminate()
-    assert await worker.wait() == 143
+    getattr(worker, how)()
+    assert await worker.wait() == code
     await when_gone({process.pid})
 
 
@@ -463,6 +467,30 @@ async def test_settings_come_from_the_environment(processes: Processes) -> None:
     await processes.start("worker", "moods", **settings)
     await when_states(hub, READY, READY)
     await when_workers(hub.address, lambda workers: workers[0].slots == 6)
+
+
+async def test_hub_that_knows_no_reports_gets_none(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    welcome_as_now, reports = Sessions._welcome, []
+
+    def welcome_of_old(sessions: Sessions, session: Session, *, is_resumed: bool) -> Welcome:
+        welcome = welcome_as_now(sessions, session, is_resumed=is_resumed)
+        welcome.ClearField("takes_reports")
+        return welcome
+
+    monkeypatch.setattr(Sessions, "_welcome", welcome_of_old)
+    monkeypatch.setattr(Fleet, "note_report", lambda *said: reports.append(said))
+    async with Hub(HubConfig(listen="127.0.0.1:0")) as hub:
+        worker = await processes.start("worker", "moods", "--hub", hub.address, "--processes", "2", "--exit-with-stdin")
+        await worker.line("Attached to the hub")
+        async with portcall.Channel(hub.address) as channel:
+            victim = int(await call(channel, "Who")(b""))
+            os.kill(victim, signal.SIGKILL)
+            await worker.line("was killed by SIGKILL")
+            await until(lambda: len(psutil.Process(worker.pid).children()) == 2)
+            assert await call(channel, "Who")(b"")
+        worker.terminate()
+        assert await worker.wait() == 0
+    assert not reports
 
 
 async def test_worker_of_one_process_says_nothing_of_processes(processes: Processes) -> None:
