@@ -493,6 +493,26 @@ async def test_hub_that_knows_no_reports_gets_none(processes: Processes, monkeyp
     assert not reports
 
 
+async def test_hub_that_comes_back_hears_of_the_processes_again(processes: Processes) -> None:
+    hub = await processes.hub()
+    await supervised(processes, hub, "moods", count=2)
+    hub.kill()
+    await hub.wait()
+    hub = await processes.hub(listen=hub.address)
+    await when_states(hub, READY, READY)
+    await when_workers(hub.address, lambda workers: workers[0].slots == 20)
+
+
+async def test_caller_of_a_lost_call_is_told_the_worker_and_the_process(processes: Processes, tmp_path: Path) -> None:
+    hub = await processes.hub()
+    await supervised(processes, hub, "moods", "--name", "crane", count=2)
+    async with portcall.Channel(hub.address) as channel:
+        stream, pid = await running(channel, "Hold", Pipe(tmp_path).request)
+        os.kill(pid, signal.SIGKILL)
+        assert await stream.code() is grpc.StatusCode.UNAVAILABLE
+        assert await stream.details() == f"Worker crane (process {pid}) was lost while it ran this call"
+
+
 async def test_worker_of_one_process_says_nothing_of_processes(processes: Processes) -> None:
     hub = await processes.hub()
     await processes.worker("moods", hub)

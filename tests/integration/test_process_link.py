@@ -19,8 +19,8 @@ from portcall.wire.limits import STREAM_BYTES_MAX
 from portcall.wire.pump import PeerLeftError, Pump, StreamLostError
 from portcall.worker.processes.child import Child
 from portcall.worker.processes.mark import Mark, create_file
-from portcall.worker.processes.serving import PATIENT, serve
-from portcall.worker.processes.stream import BatchStream, open_stream
+from portcall.worker.processes.serving import serve
+from portcall.worker.processes.stream import PATIENT, BatchStream, open_stream
 
 from .stage import until
 
@@ -89,7 +89,7 @@ async def supervising(worker: portcall.Worker) -> AsyncIterator[Supervising]:
     os.close(memory)
     assert hello is not None
     assert (hello.worker.slots, hello.worker.contract.services[0].name) == (worker.slots, "a.B")
-    child.admit(hello.worker.slots, ["/a.B/Echo", "/a.B/Never"])
+    child.admit("crane", hello.worker.slots, ["/a.B/Echo", "/a.B/Never"])
     pumping = asyncio.create_task(Pump(child.link, child, supervisor.take, PATIENT).run())
     try:
         yield supervisor

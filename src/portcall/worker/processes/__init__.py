@@ -14,6 +14,7 @@ calls above that mark have never begun, and go to others with all that was sent 
 """
 
 from portcall.worker.processes.crew import CrewRules
-from portcall.worker.processes.supervisor import AppFailedError, Supervisor, SupervisorConfig
+from portcall.worker.processes.runner import AppFailedError
+from portcall.worker.processes.supervisor import Supervisor, SupervisorConfig
 
 __all__ = ["AppFailedError", "CrewRules", "Supervisor", "SupervisorConfig"]

@@ -60,10 +60,10 @@ class Child:
         except DecodeError:
             raise ProtocolError("what it said first was no hello") from None
 
-    def admit(self, slots: int, methods: Iterable[str]) -> None:
-        """Give the process its place at the switchboard, and open its link."""
+    def admit(self, name: str, slots: int, methods: Iterable[str]) -> None:
+        """Give a process of the worker of this name its place at the switchboard, and open its link."""
         self.slots = slots
-        self.port = WorkerPort(f"process {self.pid}", self.link, slots)
+        self.port = WorkerPort(f"{name} (process {self.pid})", self.link, slots)
         self.port.methods = frozenset(methods)
         self.link.establish()
 

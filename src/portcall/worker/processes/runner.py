@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import random
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import assert_never
@@ -12,7 +14,7 @@ from portcall.core.switchboard import SLOTS_MAX
 from portcall.errors import PortcallError, ProtocolError
 from portcall.protos.portcall.v1.link_pb2 import Frame, Welcome
 from portcall.protos.portcall.v1.process_pb2 import ProcessHello
-from portcall.wire.limits import MESSAGE_BYTES_MAX, Liveness
+from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.pump import PeerLeftError, Pump, StreamLostError
 from portcall.worker.processes.child import EOF_S, Child, start_child
 from portcall.worker.processes.crew import Crew, CrewRules, words_of_exit
@@ -33,12 +35,9 @@ from portcall.worker.processes.effects import (
 from portcall.worker.processes.orphans import reap_as_process_1, reap_if_process_1
 from portcall.worker.processes.relay import Relay
 from portcall.worker.processes.states import ProcessState
+from portcall.worker.processes.stream import PATIENT
 
 logger = logging.getLogger("portcall.worker")
-
-PATIENT = Liveness(ping_interval_s=86_400.0, pings_missed_max=1 << 30)
-"""A pump on the link of a process does not judge whether it lives: the socket says that it is gone, the crew that it is
-blocked."""
 
 
 class AppFailedError(PortcallError):
@@ -55,14 +54,22 @@ class ProcessRunner:
     Args:
         rules: how many, and when one is replaced.
         command: what starts a process; see `start_child`.
+        name: what callers whose process was lost are told of the worker; if None, what the app calls it, or "HOST-PID".
         on_change: called when a process comes, goes or changes its state.
         rng: for jitter.
     """
 
     def __init__(
-        self, rules: CrewRules, command: Sequence[str], on_change: Callable[[], None], rng: random.Random
+        self,
+        rules: CrewRules,
+        command: Sequence[str],
+        *,
+        name: str | None,
+        on_change: Callable[[], None],
+        rng: random.Random,
     ) -> None:
         self._rules = rules
+        self._name = name
         self._command = command
         self._on_change = on_change
         self._changed = asyncio.Event()
@@ -77,6 +84,7 @@ class ProcessRunner:
         self._first: asyncio.Future[ProcessHello] = self._loop.create_future()
         self.crew = Crew(rules, rng)
         self.relay = Relay(self._take_welcome, self.close)
+        self.is_closed = False
 
     @property
     def now(self) -> float:
@@ -109,6 +117,7 @@ class ProcessRunner:
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.wait([self._ticking])
+        self.is_closed = True
 
     def kill_all(self) -> None:
         """Send every process SIGKILL."""
@@ -184,6 +193,9 @@ class ProcessRunner:
             child = self._children.pop(number, None)
             if child is not None:
                 child.kill()
+                child.close()
+                if child.port is not None:
+                    self.relay.remove(child.port, {})
             end = Exit(how=f"was given up: {error}", code=1)
         self._perform(self.crew.on_exit(number, end, self.now))
         reap_if_process_1(self._own_pids)
@@ -238,7 +250,8 @@ class ProcessRunner:
         slots = hello.worker.slots
         if not 0 < slots <= SLOTS_MAX:
             raise ProtocolError(f"a process with {slots} slots; it should be 1 to {SLOTS_MAX}")
-        child.admit(slots, parse_contract(hello.worker.contract).kinds)
+        name = self._name or hello.worker.name or f"{socket.gethostname()}-{os.getpid()}"
+        child.admit(name, slots, parse_contract(hello.worker.contract).kinds)
         child.link.send_event(Frame(welcome=self.welcome))
         if not self._first.done():
             self._first.set_result(hello)

@@ -13,19 +13,16 @@ from contextlib import suppress
 from portcall.errors import ProtocolError
 from portcall.protos.portcall.v1.link_pb2 import Drain, Frame, Welcome
 from portcall.protos.portcall.v1.process_pb2 import ProcessHello
-from portcall.wire.limits import MESSAGE_BYTES_MAX, Liveness
+from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link
 from portcall.wire.pump import PeerLeftError, Pump, StreamLostError
 from portcall.worker.execution import Execution
 from portcall.worker.processes.crew import CANCEL_S
 from portcall.worker.processes.mark import Mark
-from portcall.worker.processes.stream import open_stream
+from portcall.worker.processes.stream import PATIENT, open_stream
 from portcall.worker.server import Worker
 
 logger = logging.getLogger("portcall.worker")
-
-PATIENT = Liveness(ping_interval_s=86_400.0, pings_missed_max=1 << 30)
-"""The socket says when the supervisor is gone."""
 
 PR_SET_PDEATHSIG = 1
 

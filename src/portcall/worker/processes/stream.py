@@ -4,8 +4,12 @@ import asyncio
 import socket
 
 from portcall.errors import ProtocolError
-from portcall.wire.limits import STREAM_BYTES_MAX
+from portcall.wire.limits import STREAM_BYTES_MAX, Liveness
 from portcall.wire.pump import StreamLostError
+
+PATIENT = Liveness(ping_interval_s=86_400.0, pings_missed_max=1 << 30)
+"""For the pumps of such a stream, which do not judge whether the other side lives: the socket says that it is gone, the
+crew that it is blocked."""
 
 READ_BYTES = 1_048_576
 """What is read from the socket at once, at most about twice that."""

@@ -11,15 +11,13 @@ from portcall.core.switchboard import SLOTS_MAX
 from portcall.errors import ConfigurationError
 from portcall.protos.portcall.v1.link_pb2 import Frame, Report, WorkerHello
 from portcall.protos.portcall.v1.process_pb2 import ProcessHello
-from portcall.wire.link import LinkState
+from portcall.wire.link import Link, LinkState
 from portcall.worker.environment import report_environment
 from portcall.worker.processes.crew import CrewRules
 from portcall.worker.processes.machine import can_measure_memory
 from portcall.worker.processes.reporting import is_same, report_of
-from portcall.worker.processes.runner import AppFailedError, ProcessRunner
+from portcall.worker.processes.runner import ProcessRunner
 from portcall.worker.server import Worker, WorkerCalls
-
-__all__ = ["AppFailedError", "Supervisor", "SupervisorConfig"]
 
 PROCESSES_MAX = 512
 
@@ -63,14 +61,21 @@ class Supervisor(Worker):
 
     def __init__(self, config: SupervisorConfig, rng: random.Random | None = None) -> None:
         super().__init__(config.hub, name=config.name)
-        self._runner = ProcessRunner(config.rules, config.command, self._report_soon, rng or random.Random())
+        self._runner = ProcessRunner(
+            config.rules,
+            config.command,
+            name=config.name,
+            on_change=self._report_soon,
+            rng=rng or random.Random(),
+        )
         self._processes = config.rules.processes
-        self._first = ProcessHello()
+        self._first: ProcessHello | None = None
         self._reported = Report()
+        self._reported_on: Link | None = None
         self._report_timer: asyncio.TimerHandle | None = None
 
     async def load(self) -> None:
-        """Have the first process load the app; before `start`, and for `close` to end.
+        """Have the first process load the app, which `start` does otherwise. What was begun is for `close` to end.
 
         Raises:
             AppFailedError: it could not.
@@ -87,6 +92,12 @@ class Supervisor(Worker):
         if self.hub is None and first.HasField("hub"):
             self.hub = first.hub
 
+    async def start(self) -> None:
+        """Load the app if that is not done, and dial the hub; see `Worker.start`."""
+        if self._first is None:
+            await self.load()
+        await super().start()
+
     async def wait_complete(self) -> None:
         """Wait until all processes take calls."""
         await self._runner.wait_complete()
@@ -99,6 +110,7 @@ class Supervisor(Worker):
 
     def hello(self) -> WorkerHello:
         """Return what the worker says of itself: the first process serves what all of them serve."""
+        assert self._first is not None
         environment = report_environment()
         return WorkerHello(
             name=self.name or f"{environment.host}-{environment.pid}",
@@ -119,6 +131,8 @@ class Supervisor(Worker):
 
     def _report_soon(self) -> None:
         """Tell the hub of a change, and of those that come at about the same time."""
+        if self._runner.is_closed:
+            return
         if self._report_timer is None or self._report_timer.when() - self._runner.now > REPORT_GAP_S:
             self._report_in(REPORT_GAP_S)
 
@@ -129,11 +143,13 @@ class Supervisor(Worker):
 
     def _report(self) -> None:
         """Tell the hub how the processes are, unless it knows or does not want to."""
+        if self._runner.is_closed:
+            return
         self._report_in(REPORT_S)
         link = self._runner.relay.link
         if not self._runner.welcome.takes_reports or link.state is not LinkState.OPEN:
             return
         report = report_of(self._runner.crew.members.values(), self._runner.now)
-        if not is_same(report, self._reported):
-            self._reported = report
+        if link is not self._reported_on or not is_same(report, self._reported):
+            self._reported, self._reported_on = report, link
             link.send_event(Frame(report=report))
