@@ -211,16 +211,27 @@ class TestStream:
         stream.close()
         there.close()
 
-    async def test_writing_to_nobody_loses_the_stream(self) -> None:
+    async def test_what_was_written_before_a_death_is_read_though_a_write_fails_first(self) -> None:
         here, there = socket.socketpair()
         stream = await open_stream(here)
+        await stream.write(b"never read")
+        there.sendall(b"".join((2_000).to_bytes(4) + b"%02d" % number * 1_000 for number in range(50)))
         there.close()
-        with pytest.raises(StreamLostError):
-            await write_often(stream)
+        for _ in range(3):
+            await stream.write(b"x")
+        batches = [await stream.read() for _ in range(50)]
+        assert batches == [b"%02d" % number * 1_000 for number in range(50)]
+        assert await stream.read() is None
         stream.close()
 
-
-async def write_often(stream: BatchStream) -> None:
-    """Write more than once: the first may go nowhere without a word."""
-    for _ in range(3):
-        await stream.write(b"x")
+    async def test_a_write_waits_until_the_other_side_reads(self) -> None:
+        here, there = socket.socketpair()
+        one, other = await open_stream(here), await open_stream(there)
+        batch = b"x" * 4_000_000
+        writing = asyncio.create_task(one.write(batch))
+        await asyncio.sleep(0)
+        assert not writing.done()
+        assert await other.read() == batch
+        await writing
+        one.close()
+        other.close()

@@ -1,11 +1,15 @@
-"""Batches on a socket between a process and its supervisor: each behind its length, four bytes."""
+"""Batches on a socket between a process and its supervisor: each behind its length, four bytes.
+
+Reading and writing know nothing of each other. What a process wrote before it died is in the socket still, and has to
+be read even if a write to the process fails first; an asyncio transport that does both is closed by that failure.
+"""
 
 import asyncio
 import socket
+from contextlib import suppress
 
 from portcall.errors import ProtocolError
 from portcall.wire.limits import STREAM_BYTES_MAX, Liveness
-from portcall.wire.pump import StreamLostError
 
 PATIENT = Liveness(ping_interval_s=86_400.0, pings_missed_max=1 << 30)
 """For the pumps of such a stream, which do not judge whether the other side lives: the socket says that it is gone, the
@@ -16,13 +20,16 @@ READ_BYTES = 1_048_576
 
 
 class BatchStream:
-    """A stream as `portcall.wire.pump` wants one."""
+    """A stream as `portcall.wire.pump` wants one. Made by `open_stream`."""
 
-    __slots__ = ("_reader", "_writer", "batches_read")
+    __slots__ = ("_loop", "_out", "_reader", "_transport", "batches_read")
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, transport: asyncio.StreamWriter, out: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
         self._reader = reader
-        self._writer = writer
+        self._transport = transport
+        """Of the reader; nothing is written to it."""
+        self._out = out
         self.batches_read = 0
 
     async def read(self) -> bytes | None:
@@ -42,22 +49,18 @@ class BatchStream:
         return batch
 
     async def write(self, message: bytes) -> None:
-        """Send one message; return when the next may be sent.
-
-        Raises:
-            StreamLostError: the other side is gone.
-        """
-        try:
-            self._writer.writelines((len(message).to_bytes(4), message))
-            await self._writer.drain()
-        except OSError as error:
-            raise StreamLostError(str(error) or type(error).__name__) from None
+        """Send one message; return when the socket has taken it. Whether the other side is gone, `read` says."""
+        with suppress(OSError):
+            await self._loop.sock_sendall(self._out, len(message).to_bytes(4) + message)
 
     def close(self) -> None:
-        """Close the socket; what was written before still goes. Idempotent."""
-        self._writer.close()
+        """Close the socket. Idempotent."""
+        self._transport.close()
+        self._out.close()
 
 
 async def open_stream(end: socket.socket) -> BatchStream:
     """Return the stream on one end of a pair of sockets."""
-    return BatchStream(*await asyncio.open_unix_connection(sock=end, limit=READ_BYTES))
+    end.setblocking(False)
+    out = end.dup()  # since no transport may have what `sock_sendall` writes to
+    return BatchStream(*await asyncio.open_unix_connection(sock=end, limit=READ_BYTES), out)
