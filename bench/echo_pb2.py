@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\necho.proto\x12\x05\x62\x65nch\"\x17\n\x07Payload\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\",\n\x0bHoldRequest\x12\x0f\n\x07hold_ms\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\":\n\x0f\x44ownloadRequest\x12\x10\n\x08messages\x18\x01 \x01(\x04\x12\x15\n\rmessage_bytes\x18\x02 \x01(\r2\xbd\x01\n\x04\x45\x63ho\x12\'\n\x05Unary\x12\x0e.bench.Payload\x1a\x0e.bench.Payload\x12*\n\x04Hold\x12\x12.bench.HoldRequest\x1a\x0e.bench.Payload\x12\x34\n\x08\x44ownload\x12\x16.bench.DownloadRequest\x1a\x0e.bench.Payload0\x01\x12*\n\x04\x43hat\x12\x0e.bench.Payload\x1a\x0e.bench.Payload(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\necho.proto\x12\x05\x62\x65nch\"\x17\n\x07Payload\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\",\n\x0bHoldRequest\x12\x0f\n\x07hold_ms\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\":\n\x0f\x44ownloadRequest\x12\x10\n\x08messages\x18\x01 \x01(\x04\x12\x15\n\rmessage_bytes\x18\x02 \x01(\r2\xec\x01\n\x04\x45\x63ho\x12\'\n\x05Unary\x12\x0e.bench.Payload\x1a\x0e.bench.Payload\x12*\n\x04Hold\x12\x12.bench.HoldRequest\x1a\x0e.bench.Payload\x12-\n\x07\x43ompute\x12\x12.bench.HoldRequest\x1a\x0e.bench.Payload\x12\x34\n\x08\x44ownload\x12\x16.bench.DownloadRequest\x1a\x0e.bench.Payload0\x01\x12*\n\x04\x43hat\x12\x0e.bench.Payload\x1a\x0e.bench.Payload(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,5 +38,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADREQUEST']._serialized_start=92
   _globals['_DOWNLOADREQUEST']._serialized_end=150
   _globals['_ECHO']._serialized_start=153
-  _globals['_ECHO']._serialized_end=342
+  _globals['_ECHO']._serialized_end=389
 # @@protoc_insertion_point(module_scope)

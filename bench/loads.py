@@ -26,6 +26,7 @@ class LoadKind(StrEnum):
 
     ONE_BY_ONE = "one by one"
     AT_ONCE = "at once"
+    COMPUTE = "compute at once"
     MAP = "map"
     DOWNLOAD = "download"
     CHAT = "chat"
@@ -106,14 +107,22 @@ async def _one_by_one(stub: EchoStub, load: Load) -> LoadResult:
 
 
 async def _at_once(stub: EchoStub, load: Load) -> LoadResult:
-    request = Payload(data=bytes(load.message_bytes))
+    return await _keep_calling(stub.Unary, Payload(data=bytes(load.message_bytes)), load)
+
+
+async def _compute(stub: EchoStub, load: Load) -> LoadResult:
+    return await _keep_calling(stub.Compute, HoldRequest(hold_ms=load.hold_ms, data=bytes(load.message_bytes)), load)
+
+
+async def _keep_calling(call: Any, request: Payload | HoldRequest, load: Load) -> LoadResult:
+    """Make calls, so many at once, each as soon as the one before it is done."""
     begun_at = perf_counter()
     until = begun_at + load.seconds
 
     async def keep_calling() -> int:
         done = 0
         while perf_counter() < until:
-            await stub.Unary(request)
+            await call(request)
             done += 1
         return done
 
@@ -245,6 +254,7 @@ class _Tally:
 _PERFORM: dict[LoadKind, Callable[[EchoStub, Load], Awaitable[LoadResult]]] = {
     LoadKind.ONE_BY_ONE: _one_by_one,
     LoadKind.AT_ONCE: _at_once,
+    LoadKind.COMPUTE: _compute,
     LoadKind.MAP: _map,
     LoadKind.DOWNLOAD: _download,
     LoadKind.CHAT: _chat,

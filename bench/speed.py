@@ -14,6 +14,11 @@ LARGE_BYTES = 65_536
 MANY = 100
 """Calls at once, where there are many."""
 
+FEW = 8
+"""Calls at once, where each takes a core."""
+
+COMPUTE_MS = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -71,6 +76,7 @@ def cases() -> Iterator[Case]:
     yield _processes("one at a time", LoadKind.ONE_BY_ONE, P50, calls_at_once=1)
     yield _processes(f"{MANY} at once", LoadKind.AT_ONCE, CALLS, calls_at_once=MANY)
     yield _processes("map", LoadKind.MAP, CALLS, calls_at_once=1)
+    yield _processes(f"{COMPUTE_MS} ms of computing", LoadKind.COMPUTE, CALLS, calls_at_once=FEW)
 
 
 def _latency() -> Case:
@@ -128,7 +134,7 @@ def _stream(name: str, kind: LoadKind, message_bytes: int, figure: Figure) -> Ca
 
 
 def _processes(name: str, kind: LoadKind, figure: Figure, *, calls_at_once: int) -> Case:
-    load = Load(kind=kind, message_bytes=SMALL_BYTES, calls_at_once=calls_at_once)
+    load = Load(kind=kind, message_bytes=SMALL_BYTES, calls_at_once=calls_at_once, hold_ms=COMPUTE_MS)
     names = {
         Route.CHANNEL: "no supervisor",
         Route.CHANNEL_ONE_PROCESS: "--processes 1",

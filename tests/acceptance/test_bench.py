@@ -23,7 +23,7 @@ ROWS = {
     "unary": [(route, "rate") for route in ROUTES],
     "map": [(how, "rate") for how in ("direct grpc.aio, 100 at once", "map, 1 worker", "map, 2 workers")] * 2,
     "streams": [(route, "rate") for route in ROUTES] * 4,
-    "processes": [(how, figure) for figure in ("p50", "rate", "rate") for how in SUPERVISED],
+    "processes": [(how, figure) for figure in ("p50", "rate", "rate", "rate") for how in SUPERVISED],
     "links": [("grpc.aio server, idle streams", "resident"), ("hub, idle workers", "resident")],
     "slow-reader": [(route, "hub's growth") for route in ROUTES[1:]],
     "overload": OVERLOAD * 4,
