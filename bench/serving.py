@@ -28,10 +28,12 @@ async def serve_directly() -> None:
 
 
 async def serve_through(hub: str) -> None:
-    """Serve as a worker."""
+    """Serve as a worker, as `portcall worker` runs it."""
     # Imported here, so that a plain gRPC server is one.
     import portcall  # noqa: PLC0415
+    from portcall.cli.main import set_grpc_up  # noqa: PLC0415
 
+    set_grpc_up()
     worker = portcall.Worker(hub)
     add_echo(worker)
     await worker.start()

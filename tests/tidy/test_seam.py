@@ -2,11 +2,16 @@
 
 import ast
 import inspect
+import os
+import re
+import subprocess
+import sys
 
 import grpc
 import pytest
 from grpc.aio import _call, _channel, _interceptor
 
+from portcall.cli import main
 from portcall.client.transport import LinkCall, LinkTransport
 
 
@@ -45,3 +50,14 @@ def test_transport_makes_calls_with_grpcios_arguments() -> None:
 def test_errors_of_a_dead_stream_share_one_root() -> None:
     assert issubclass(grpc.aio.UsageError, grpc.aio.BaseError)
     assert issubclass(grpc.aio.InternalError, grpc.aio.BaseError)
+
+
+def test_grpcio_knows_the_pollers_that_the_command_line_chooses() -> None:
+    """It says on stderr which experiments it does not know, and then the command line has to stop naming them."""
+    code = "import grpc; grpc.insecure_channel('127.0.0.1:1').close()"
+    names = "-event_engine_client,-event_engine_listener"
+    assert names in inspect.getsource(main)
+    environment = {**os.environ, "GRPC_EXPERIMENTS": f"{names},nonsense"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    if grpc.__version__.startswith(main.POLLER_KNOWN_TO):
+        assert re.findall(r"Unknown experiment: (\S+)", done.stderr) == ["nonsense"]
