@@ -1,24 +1,25 @@
-"""The process that serves `Echo`: behind a gRPC server of its own, or as a worker of a hub.
+"""Run as `python -m bench.serving grpc|portcall [HUB]`: serves `Echo`, and says so.
 
-Run as `python -m bench.serving grpc` or `python -m bench.serving portcall ADDRESS`.
+`portcall` is a worker as `portcall worker` runs it, `grpc` a server as grpcio makes it. What gRPC's core is like is
+settled when it is imported, so each imports it for itself.
 """
 
 import asyncio
 import json
 import sys
 
-import grpc
-
-from bench.service import add_echo
-
 
 def say(answer: dict[str, object]) -> None:
-    """Write one line of JSON for the process that started this one."""
+    """Tell the benchmark that all is ready."""
     print(json.dumps(answer), flush=True)
 
 
 async def serve_directly() -> None:
     """Serve as any gRPC server does."""
+    import grpc  # noqa: PLC0415
+
+    from bench.service import add_echo  # noqa: PLC0415
+
     server = grpc.aio.server()
     add_echo(server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -28,12 +29,13 @@ async def serve_directly() -> None:
 
 
 async def serve_through(hub: str) -> None:
-    """Serve as a worker, as `portcall worker` runs it."""
-    # Imported here, so that a plain gRPC server is one.
-    import portcall  # noqa: PLC0415
+    """Serve as a worker."""
     from portcall.cli.main import set_grpc_up  # noqa: PLC0415
 
     set_grpc_up()
+    import portcall  # noqa: PLC0415
+    from bench.service import add_echo  # noqa: PLC0415
+
     worker = portcall.Worker(hub)
     add_echo(worker)
     await worker.start()
