@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 logger = logging.getLogger("portcall.cli")
 
@@ -52,6 +53,15 @@ def stop_signals() -> Iterator[asyncio.Future[signal.Signals]]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work until it is done, or until a SIGTERM or SIGINT cancels it. What it raises is raised."""
+    with stop_signals() as signalled:
+        task = asyncio.get_running_loop().create_task(work)
+        signalled.add_done_callback(lambda _: task.cancel())
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def end_with_stdin() -> None:
