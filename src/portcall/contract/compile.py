@@ -4,6 +4,8 @@ Messages and their types are protoc's own work, with the imports put right (`mod
 What comes out depends on the files, their names and the compiler's version alone: no time, no path, no disk's order.
 """
 
+import keyword
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -152,14 +154,25 @@ def _texts(
     for file in wanted:
         header = header_of(file.name)
         module = message_module(file.name)
-        for suffix in (".py", ".pyi"):
-            path = module_path(module, suffix)
-            yield path, header + layout.relocate(compiled.texts[path], module)
+        code, types_path = module_path(module, ".py"), module_path(module, ".pyi")
+        yield code, header + layout.relocate(compiled.texts[code], module)
+        yield types_path, header + LENIENCE + _readable(layout.relocate(compiled.texts[types_path], module))
         if has_services and file.service:
             services = services_of(file, types)
             grpc_module = service_module(file.name)
             yield module_path(grpc_module, ".py"), header + services_code(services, layout)
             yield module_path(grpc_module, ".pyi"), header + services_types(services, layout)
+
+
+LENIENCE = "# mypy: ignore-errors\n"
+"""protoc's types say what they have to, but not in a way that `mypy --strict` would let pass."""
+
+_KEYWORD_ATTRIBUTE = re.compile(rf"^ *(?:{'|'.join(keyword.kwlist)}): .*\n", re.MULTILINE)
+
+
+def _readable(types: str) -> str:
+    """Leave out of protoc's types the enum values that are words of Python's own: one such line spoils the file."""
+    return _KEYWORD_ATTRIBUTE.sub("", types)
 
 
 # --- what Python cannot have -----------------------------------------------------------------------------------------
