@@ -231,7 +231,8 @@ def services_types(file: ServiceFile, layout: Layout) -> str:
 def _stub_types(service: Service) -> Iterator[str]:
     yield f"class {service.name}Stub(_typed.Stub[_typed.ChannelT_co]):"
     yield from _docstring(service.comment, "    ", f"Calls {service.full_name}.")
-    yield ""
+    if service.methods:
+        yield ""
     for method in service.methods:
         yield f"    {method.name}: _typed.{_DECLARED[method.kind]}[{method.request}, {method.response}]"
         yield from _docstring(method.comment, "    ", "")

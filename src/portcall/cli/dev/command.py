@@ -50,8 +50,8 @@ class DevPlan:
 @click.command(
     epilog="""\b
 Examples:
-  portcall dev app:worker                              a hub on 127.0.0.1:7070, and the worker in app.py
-  portcall dev app:worker --protos protos --out src    compile too, now and at each change
+  portcall dev app:worker                              worker in app.py
+  portcall dev app:worker --protos protos --out src    compile, too
   portcall dev app:worker --listen 127.0.0.1:0         on any free port
   portcall dev app:worker --json | jq .status
 
