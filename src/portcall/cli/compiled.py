@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 from rich.cells import cell_len
+from rich.text import Text
 
+from portcall.cli.output import console
 from portcall.contract.compile import Compilation, Update
 from portcall.contract.protoc import TAB_COLUMNS, Diagnostic, Severity
 from portcall.errors import ConfigurationError
 
-COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 
 LINE_CELLS_MAX = 160
 """A longer line of source is shown in part."""
@@ -18,12 +20,14 @@ LINE_CELLS_MAX = 160
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     """Print what the compiler says to stderr, each with its line and a mark below the place."""
+    screen = console(stderr=True)
     for diagnostic in diagnostics:
-        severity = click.style(diagnostic.severity.value, fg=COLOURS[diagnostic.severity], bold=True)
-        click.echo(f"{_place(diagnostic)}{severity}: {diagnostic.words}", err=True)
+        style = STYLES[diagnostic.severity]
+        words = Text.assemble(_place(diagnostic), (diagnostic.severity.value, style), f": {diagnostic.words}")
         if diagnostic.source:
             line, mark = _excerpt(diagnostic)
-            click.echo(f"  {line}\n  {click.style(mark, fg=COLOURS[diagnostic.severity], bold=True)}", err=True)
+            words.append(f"\n  {line}\n  ").append(mark, style)
+        screen.print(words, soft_wrap=True)
 
 
 def check_compiled(compilation: Compilation) -> None:
