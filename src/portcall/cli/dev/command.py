@@ -195,6 +195,9 @@ class DevServer:
             )
             try:
                 await self._wait_for_reload(process, changes)
+            except asyncio.CancelledError:
+                self._printer.say("stopping", "Stopping; once more ends it at once")
+                raise
             finally:
                 await process.stop()
 
