@@ -123,6 +123,16 @@ async def test_speaks_json_alone_to_programs(processes: Processes, project: Proj
     assert "app !" in dev.stderr
 
 
+async def test_worker_keeps_its_settings_and_no_others(processes: Processes, project: Project) -> None:
+    settings = {"PORTCALL_WORKER_NAME": "crane", "PORTCALL_HUB": "elsewhere:1", "PORTCALL_HUB_LISTEN": "nonsense"}
+    shown = "print(sorted(each for each in os.environ if each.startswith('PORTCALL_')))\n"
+    project.write("app.py", "import os\n" + shown + textwrap.dedent(APP))
+    command = ("dev", "app", "--listen", "127.0.0.1:0", "--protos", "protos", "--out", ".")
+    dev = await processes.start(*command, folder=project.folder, **settings)
+    await dev.line(r"^\['PORTCALL_HUB', 'PORTCALL_WORKER_NAME'\]$")
+    await dev.line("^Worker app serves")
+
+
 async def test_calls_reach_the_new_code_after_a_change(processes: Processes, project: Project) -> None:
     dev, address = await start(processes, project)
     old = descendants(project.folder)

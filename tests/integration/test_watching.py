@@ -137,3 +137,13 @@ async def test_call_whose_worker_is_gone(stage: Stage, watch: Watch) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
     assert (await watch.next()).status == raised.value.code().value[0]
+
+
+async def test_call_goes_on_though_its_watcher_fails(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(call: EndedCall) -> None:
+        raise BrokenPipeError
+
+    hub = await stage.hub(on_call=fail)
+    await stage.worker(hub.address, UnaryCall=echo)
+    assert (await stage.stub(hub.address).UnaryCall(UnaryRequest(body=b"x"))).body == b"x"
+    assert "Whoever watches the calls failed" in caplog.text

@@ -14,13 +14,15 @@ def project_files(folder: Path, *suffixes: str) -> Iterator[os.DirEntry[str]]:
     Hidden folders, virtual environments and what package managers have installed are left out, and links to folders are
     not followed.
     """
-    waiting = [str(folder)]
+    top = str(folder)
+    waiting = [top]
     while waiting:
+        place = waiting.pop()
         try:
-            entries = list(os.scandir(waiting.pop()))
+            entries = list(os.scandir(place))
         except OSError:
             continue
-        if any(entry.name == "pyvenv.cfg" for entry in entries):
+        if place != top and any(entry.name == "pyvenv.cfg" for entry in entries):
             continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

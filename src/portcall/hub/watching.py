@@ -4,6 +4,7 @@ Nothing of this is on the way of a hub that nobody watches. Where somebody does,
 client port, and sees the frames that come from the port and those that go to its sink.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,6 +14,8 @@ from portcall.core.calls import ClientPort, FrameSink
 from portcall.core.limits import CallLimits
 from portcall.hub.board import Board
 from portcall.protos.portcall.v1.link_pb2 import Frame
+
+logger = logging.getLogger("portcall.hub")
 
 CANCELLED = 1
 
@@ -74,18 +77,20 @@ class WatchedBoard(Board):
         super().remove_client(client)
 
     def _report(self, call: "_OpenCall", status: int, details: str) -> None:
-        self._on_call(
-            EndedCall(
-                method=call.method,
-                kind=self._kind_of(call.method),
-                caller=call.caller,
-                status=status,
-                details=details,
-                duration_s=self.now - call.opened_at,
-                requests=call.requests,
-                replies=call.replies,
-            )
+        ended = EndedCall(
+            method=call.method,
+            kind=self._kind_of(call.method),
+            caller=call.caller,
+            status=status,
+            details=details,
+            duration_s=self.now - call.opened_at,
+            requests=call.requests,
+            replies=call.replies,
         )
+        try:
+            self._on_call(ended)
+        except Exception:
+            logger.exception("Whoever watches the calls failed; the calls go on")
 
 
 class _OpenCall:

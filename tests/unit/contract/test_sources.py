@@ -17,6 +17,7 @@ FILES = (
     "protos/env/x.proto",
     "protos/node_modules/x.proto",
     "protos/notes.txt",
+    "protos/empty/notes.txt",
     "more/d.proto",
     "twin/a.proto",
 )
@@ -45,6 +46,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("protos/acme protos", "", "a.proto acme/v1/b.proto vendor/other/c.proto", "protos"),
         ("protos", "protos/vendor", "a.proto acme/v1/b.proto", "protos/vendor protos"),
         ("protos/vendor", "protos/vendor", "other/c.proto", "protos/vendor"),
+        ("protos/env", "", "x.proto", "protos/env"),
         ("protos ./protos ../{here}/protos", "", "a.proto acme/v1/b.proto vendor/other/c.proto", "protos"),
     ],
 )
@@ -76,7 +78,7 @@ def test_link_to_a_file_is_a_file_of_its_own_name(tmp_path: Path) -> None:
         ("protos", "nope", "there is no 'nope'"),
         ("protos", "protos/a.proto", "'protos/a.proto' is not a folder; -I takes the folder that imports begin at"),
         ("protos/notes.txt", "", "'protos/notes.txt' is not a .proto file"),
-        ("protos/env", "", "there are no .proto files in protos/env"),
+        ("protos/empty", "", "there are no .proto files in protos/empty"),
         ("protos twin", "", "two files have the name 'a.proto': protos/a.proto and twin/a.proto. Rename one"),
         ("twin", "protos twin", "two files have the name 'a.proto': protos/a.proto and twin/a.proto. Rename one"),
     ],

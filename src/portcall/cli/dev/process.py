@@ -10,6 +10,8 @@ from typing import Self
 
 from portcall.wire.target import HUB_VARIABLE
 
+OURS, WORKERS = "PORTCALL_", "PORTCALL_WORKER_"
+
 STOP_S = 5.0
 """How much longer than its grace a worker may take to stop before it is killed."""
 
@@ -42,8 +44,7 @@ class AppProcess:
             *(sys.executable, "-P", "-m", "portcall", *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=sys.stderr.fileno() if is_output_apart else None,
-            # What the app prints is to be seen when it is printed; channels that it makes itself are to find this hub.
-            env={**os.environ, "PYTHONUNBUFFERED": "1", HUB_VARIABLE: address},
+            env=_environment(address),
             start_new_session=True,
         )
         return cls(process, grace_s)
@@ -60,10 +61,19 @@ class AppProcess:
 
     def kill(self) -> None:
         """End it, and what it has started in its session, at once. Idempotent."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # nobody is left; some systems say it the second way
             os.killpg(self.pid, signal.SIGKILL)
 
     def death(self) -> str:
         """Say how it ended, after it has."""
         code = self.ended.result()
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _environment(address: str) -> dict[str, str]:
+    """Return the environment of the app: settings of its worker stay, those for other hubs do not.
+
+    What it prints is to be seen when it is printed, and channels that it makes itself are to find this hub.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS) or name.startswith(WORKERS)}
+    return {**kept, "PYTHONUNBUFFERED": "1", HUB_VARIABLE: address}
