@@ -73,8 +73,15 @@ class Stage:
     def __init__(self, *, is_json: bool = False) -> None:
         self.out = io.StringIO()
         self._later: list[Callable[[], None]] = []
+        self.is_closed = False
         screen = Console(file=self.out, width=200)
-        self.printer = Printer(screen, lambda: NOW, lambda _, run: self._later.append(run), is_json=is_json)
+        self.printer = Printer(screen, lambda: NOW, self._call_later, self._close, is_json=is_json)
+
+    def _call_later(self, _: float, run: Callable[[], None]) -> None:
+        self._later.append(run)
+
+    def _close(self) -> None:
+        self.is_closed = True
 
     def end_second(self) -> None:
         (run,) = self._later
@@ -98,13 +105,14 @@ def test_calls_beyond_what_can_be_read_are_counted() -> None:
     assert len(stage.lines()) == LINES_A_SECOND_MAX + 2
 
 
-def test_programs_get_every_call_and_event(capsys: pytest.CaptureFixture[str]) -> None:
-    printer = Stage(is_json=True).printer
+def test_programs_get_every_call_and_event() -> None:
+    stage = Stage(is_json=True)
+    printer = stage.printer
     printer.say("changed", "Changed: a.py", paths=["a.py"])
     printer.call(call(BIDI, status=5, details="no", requests=(2, 30)))
     printer.call(call(None))
     time = "2026-01-02T03:04:05.067+00:00"
-    first, second, third = map(json.loads, capsys.readouterr().out.splitlines())
+    first, second, third = map(json.loads, stage.lines())
     assert first == {"event": "changed", "time": time, "paths": ["a.py"]}
     assert second == {
         "event": "call",
@@ -121,3 +129,23 @@ def test_programs_get_every_call_and_event(capsys: pytest.CaptureFixture[str]) -
         "caller": "ipv4:127.0.0.1:40000",
     }
     assert third["kind"] is None
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_reader_that_leaves_is_told_of_once_and_disturbs_no_call(
+    is_json: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(_: str) -> None:
+        raise BrokenPipeError
+
+    def leave(_: Console) -> None:  # as rich does, which would close this process's stdout, too
+        raise SystemExit(1)
+
+    stage = Stage(is_json=is_json)
+    monkeypatch.setattr(stage.out, "write", write)
+    monkeypatch.setattr(Console, "on_broken_pipe", leave)
+    stage.printer.call(call())
+    assert stage.is_closed
+    stage.is_closed = False
+    stage.printer.call(call())
+    assert not stage.is_closed

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-import click
 import grpc
 from rich.console import Console
 from rich.text import Text
@@ -31,19 +30,25 @@ OK = "OK"
 
 
 class Printer:
-    """Prints calls and what else happens. `later` calls a function after so many seconds."""
+    """Prints calls and what else happens.
+
+    `later` calls a function after so many seconds; `on_closed` is called once there is nobody to print for.
+    """
 
     def __init__(
         self,
         screen: Console,
         clock: Callable[[], datetime],
         later: Callable[[float, Callable[[], None]], object],
+        on_closed: Callable[[], None],
         *,
         is_json: bool,
     ) -> None:
         self._screen = screen
         self._clock = clock
         self._later = later
+        self._on_closed = on_closed
+        self._is_closed = False
         self._is_json = is_json
         self._method_width = 0
         self._lines = 0
@@ -54,7 +59,7 @@ class Printer:
         if self._is_json:
             self._print_json(event, values)
         else:
-            self._screen.print(Text(words, style), soft_wrap=True)
+            self._print(Text(words, style))
 
     def call(self, call: EndedCall) -> None:
         """Print a call, or count it if there are too many to read."""
@@ -68,18 +73,27 @@ class Printer:
             self._untold[status_name(call.status)] += 1
             return
         self._method_width = max(self._method_width, len(call.method) - 1)
-        self._screen.print(call_line(call, self._clock(), self._method_width), soft_wrap=True)
+        self._print(call_line(call, self._clock(), self._method_width))
 
     def _end_second(self) -> None:
         self._lines = 0
         if self._untold:
             counts = ", ".join(f"{count:,} {status}" for status, count in self._untold.most_common())
-            self._screen.print(Text(f"... and {self._untold.total():,} calls more in this second: {counts}", "dim"))
+            self._print(Text(f"... and {self._untold.total():,} calls more in this second: {counts}", "dim"))
             self._untold.clear()
 
     def _print_json(self, event: str, values: dict[str, Any]) -> None:
         now = self._clock().isoformat(timespec="milliseconds")
-        click.echo(json.dumps({"event": event, "time": now, **values}, ensure_ascii=False))
+        self._print(Text(json.dumps({"event": event, "time": now, **values}, ensure_ascii=False)))
+
+    def _print(self, line: Text) -> None:
+        if self._is_closed:
+            return
+        try:
+            self._screen.print(line, soft_wrap=True)
+        except SystemExit:  # rich's way to say that the pipe is broken, which may be anywhere in the hub's work
+            self._is_closed = True
+            self._on_closed()
 
 
 def call_line(call: EndedCall, now: datetime, method_width: int = 0) -> Text:
