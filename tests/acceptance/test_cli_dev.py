@@ -189,6 +189,28 @@ async def test_mistake_waits_for_the_change_that_mends_it(
     assert await shout(address, "hi") == "himended"
 
 
+async def test_call_ends_when_its_worker_is_killed(processes: Processes, project: Project) -> None:
+    dev, address = await start(processes, project)
+    call = asyncio.create_task(shout(address, "wait"))
+    await dev.line("^waiting$")
+    (worker,) = [process for process in descendants(project.folder) if process.pid != dev.pid]
+    worker.kill()
+    await dev.line("^The worker was killed by SIGKILL. The next change starts it again$")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    await dev.line(r"shout\.Shouter/Shout  unary          UNAVAILABLE  ")
+
+
+async def test_other_folders_are_watched_if_told_to(processes: Processes, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "library").mkdir()
+    inner = Project(tmp_path / "app")
+    dev, _ = await start(processes, inner, "--watch-dir", "../library")
+    (tmp_path / "library/part.py").touch()
+    await dev.line("^Changed: ../library/part.py$")
+
+
 async def test_contract_is_compiled_when_it_changes(processes: Processes, project: Project) -> None:
     dev, _ = await start(processes, project)
     project.write("protos/shout.proto", PROTO.replace("rpc Shout", "rpc Shout(Text) returns (Nope); rpc Whisper"))

@@ -25,7 +25,7 @@ from portcall.contract.outputs import (
     remove,
     write,
 )
-from portcall.contract.protoc import Compiled, Diagnostic, Severity, diagnose, run_protoc
+from portcall.contract.protoc import Compiled, Diagnostic, Severity, diagnose, has_errors, run_protoc
 from portcall.contract.sources import Sources, find_sources
 from portcall.contract.stubs import METHODS_FIELD, message_types, services_code, services_of, services_types
 from portcall.errors import ConfigurationError
@@ -58,7 +58,7 @@ class Compilation:
     @property
     def is_failed(self) -> bool:
         """Whether there are errors."""
-        return any(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
+        return has_errors(self.diagnostics)
 
 
 def compile_protos(request: CompileRequest) -> Compilation:

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -64,10 +64,10 @@ class Compiled:
     texts: Mapping[str, str]
     """Of the message modules and their types, by path below the output folder."""
 
-    @property
-    def is_failed(self) -> bool:
-        """Whether there are errors."""
-        return any(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether the code cannot be made."""
+    return any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
 
 
 def run_protoc(sources: Sources, installed: InstalledProtos) -> Compiled:
@@ -88,7 +88,7 @@ def run_protoc(sources: Sources, installed: InstalledProtos) -> Compiled:
         said = _run(folder)
         diagnostics = tuple(read_diagnostics(said, links))
         if not (folder / _DESCRIPTORS).exists():
-            if not any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
+            if not has_errors(diagnostics):
                 raise PortcallError(f"protoc has made nothing, and says: {said.strip() or 'nothing'}")
             return Compiled(diagnostics, (), {})
         descriptors = FileDescriptorSet.FromString((folder / _DESCRIPTORS).read_bytes())
