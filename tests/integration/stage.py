@@ -12,6 +12,7 @@ from interop.servicers import scripted
 import portcall
 from portcall.core.limits import CallLimits
 from portcall.hub import Hub, HubConfig
+from portcall.hub.watching import OnCall
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, WorkerStatus
 from portcall.wire.limits import LINK_BYTES_MAX, MESSAGE_BYTES_MAX, Liveness
 
@@ -42,6 +43,7 @@ class Stage:
         link_bytes_max: int = LINK_BYTES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         settle_s: float = 0.0,
+        on_call: OnCall | None = None,
         **limits: Any,
     ) -> Hub:
         config = HubConfig(
@@ -54,7 +56,7 @@ class Stage:
             limits=CallLimits(settle_s=settle_s, **limits),
             liveness=Liveness(ping_interval_s=ping_interval_s),
         )
-        return await self._exits.enter_async_context(Hub(config))
+        return await self._exits.enter_async_context(Hub(config, on_call=on_call))
 
     async def worker(self, address: str | None, **options: Any) -> portcall.Worker:
         """A worker that is attached to the hub at `address`; for the options see `make_worker`."""

@@ -35,7 +35,9 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
     {
         "demo": CommandPlace("portcall.cli.demo.command", "demo", "See a fleet at work: mine documents."),
         "hub": CommandPlace("portcall.cli.hub", "hub", "Run the hub, which workers and clients connect to."),
+        "dev": CommandPlace("portcall.cli.dev.command", "dev", "Run a hub and your app, reload it when it changes."),
         "worker": CommandPlace("portcall.cli.worker", "worker", "Run a worker, which serves the methods of your app."),
+        "compile": CommandPlace("portcall.cli.compile", "compile_", "Compile .proto files to Python."),
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
     }
 )

@@ -58,13 +58,13 @@ hub_address: Decorator = setting(
 """`--hub`. It is None if nobody has said it, since an app may have its own."""
 
 
-def log_level(variable: str) -> Decorator:
+def log_level(variable: str, default: str = "info") -> Decorator:
     """Add `--log-level`."""
     return setting(
         "--log-level",
         f"How much to log on stderr: {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.",
         variable=variable,
-        default="info",
+        default=default,
         type=click.Choice(LEVELS, case_sensitive=False),
         metavar="LEVEL",
     )

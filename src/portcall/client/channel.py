@@ -12,7 +12,7 @@ from portcall.client.transport import LinkTransport
 from portcall.wire.target import hub_target
 
 
-class Channel(aio_channel.Channel):
+class Channel(aio_channel.Channel, grpc.aio.Channel):  # type: ignore[misc]  # the published types know the second alone
     """A gRPC channel to a fleet: calls go to its hub over one link.
 
     Stubs, interceptors, call objects and states are those of `grpc.aio`. Multi-callables whose reply is unary have
@@ -48,8 +48,13 @@ class Channel(aio_channel.Channel):
     async def __aexit__(self, *args: object) -> None:
         await self.close()
 
-    def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None,
-                    _registered_method: bool | None = False) -> "UnaryUnary":  # fmt: skip
+    def unary_unary(  # type: ignore[override]  # as grpcio has it, which is one argument more than the published types have
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> "UnaryUnary":
         """Return the multi-callable of a unary method."""
         return UnaryUnary(
             self._session,
@@ -62,8 +67,13 @@ class Channel(aio_channel.Channel):
             self._loop,
         )
 
-    def stream_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None,
-                     _registered_method: bool | None = False) -> "StreamUnary":  # fmt: skip
+    def stream_unary(  # type: ignore[override]  # as grpcio has it, which is one argument more than the published types have
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> "StreamUnary":
         """Return the multi-callable of a client-streaming method."""
         return StreamUnary(
             self._channel,

@@ -15,6 +15,7 @@ from portcall.hub.fleet import Fleet
 from portcall.hub.ingress import Ingress
 from portcall.hub.questions import FleetService, Health, Reflection, own_files
 from portcall.hub.sessions import Sessions
+from portcall.hub.watching import OnCall, WatchedBoard
 from portcall.wire.limits import STREAM_BYTES_MAX
 
 logger = logging.getLogger("portcall.hub")
@@ -28,12 +29,17 @@ GOODBYE_S = 2.0
 class Hub:
     """A hub in this event loop. An async context manager; `stop` is idempotent.
 
+    Args:
+        config: its settings.
+        on_call: called with each call that has ended. For development: it takes time from every frame.
+
     Raises on entry:
         ConfigurationError: the address cannot be listened on.
     """
 
-    def __init__(self, config: HubConfig | None = None) -> None:
+    def __init__(self, config: HubConfig | None = None, *, on_call: OnCall | None = None) -> None:
         self._config = config or HubConfig()
+        self._on_call = on_call
         self._server: grpc.aio.Server | None = None
         self._address = ""
         self._stopped: asyncio.Future[None] | None = None
@@ -42,6 +48,11 @@ class Hub:
     def address(self) -> str:
         """Return where the hub listens, with the port that it was given."""
         return self._address
+
+    @property
+    def fleet(self) -> Fleet:
+        """Return the workers of a hub that has started."""
+        return self._fleet
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -55,8 +66,8 @@ class Hub:
     async def start(self) -> None:
         """Listen. Returns once calls can come."""
         config = self._config
-        self._board = Board(config.limits)
         self._fleet = Fleet()
+        self._board = self._make_board()
         self._fleet.registry.add_files(own_files())
         self._sessions = Sessions(config, self._board, self._fleet)
         self._health = Health(self._fleet)
@@ -88,6 +99,11 @@ class Hub:
         await server.start()
         self._server = server
         logger.debug("Listening on %s", self._address)
+
+    def _make_board(self) -> Board:
+        if self._on_call is None:
+            return Board(self._config.limits)
+        return WatchedBoard(self._config.limits, self._fleet.registry.kind, self._on_call)
 
     async def wait(self) -> None:
         """Wait until the hub has stopped."""
