@@ -147,3 +147,15 @@ async def test_call_goes_on_though_its_watcher_fails(stage: Stage, caplog: pytes
     await stage.worker(hub.address, UnaryCall=echo)
     assert (await stage.stub(hub.address).UnaryCall(UnaryRequest(body=b"x"))).body == b"x"
     assert "Whoever watches the calls failed" in caplog.text
+
+
+async def test_calls_of_a_map_are_told_one_by_one(stage: Stage, watch: Watch) -> None:
+    hub = await stage.hub(on_call=watch.calls.append)
+    await stage.worker(hub.address, UnaryCall=echo)
+    stub = stage.stub(hub.address)
+    requests = [UnaryRequest(body=b"%d" % number) for number in range(20)]
+    assert len([reply async for reply in stub.UnaryCall.map(requests)]) == 20
+    calls = [await watch.next() for _ in requests]
+    assert {call.status for call in calls} == {0}
+    assert sorted(call.requests.message_bytes for call in calls) == sorted(request.ByteSize() for request in requests)
+    assert {call.replies.message_count for call in calls} == {1}

@@ -83,7 +83,7 @@ def list_workers(target: str) -> Sequence[WorkerStatus]:
 def _explained(target: str, error: Any) -> PortcallError:
     match error.code():
         case grpc.StatusCode.UNAVAILABLE:
-            reason = re.sub(r"^.*: ", "", error.details())
+            reason = re.sub(r"^.*: | \(\d+\)$", "", error.details())
             return FailedError(
                 f"no hub answers at {target} ({reason}). Start one with 'portcall hub', or name another with --hub"
             )

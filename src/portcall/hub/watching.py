@@ -13,6 +13,7 @@ from portcall.contract.contract import MethodKind
 from portcall.core.calls import ClientPort, FrameSink
 from portcall.core.limits import CallLimits
 from portcall.hub.board import Board
+from portcall.protos.link_rules import singly
 from portcall.protos.portcall.v1.link_pb2 import Frame
 
 logger = logging.getLogger("portcall.hub")
@@ -66,7 +67,7 @@ class WatchedBoard(Board):
         if not isinstance(sink, _WatchedSink):
             sink = client.sink = _WatchedSink(client, self._report, lambda: self.now)
             client.send = sink.send
-        for frame in frames:
+        for frame in singly(frames):
             sink.note_request(frame)
         super().from_client(client, frames)
 
@@ -127,14 +128,8 @@ class _WatchedSink:
 
     def send(self, frame: Frame, message_bytes: int = 0, /) -> None:
         """Send a frame to the client."""
-        call = self._calls.get(frame.call_id)
-        if call is not None:
-            if frame.HasField("message"):
-                call.replies.add(frame.message.data, is_last_chunk=not frame.message.more)
-            elif frame.HasField("end"):
-                if frame.end.HasField("message"):
-                    call.replies.add(frame.end.message)
-                self._end(frame.call_id, frame.end.status, frame.end.details)
+        for single in singly((frame,)):
+            self._note_reply(single)
         self._sink.send(frame, message_bytes)
 
     def send_ahead(self, frame: Frame, /) -> None:
@@ -156,6 +151,18 @@ class _WatchedSink:
             self._end(frame.call_id, CANCELLED, "")
         elif frame.HasField("message") and (known := self._calls.get(frame.call_id)) is not None:
             known.requests.add(frame.message.data, is_last_chunk=not frame.message.more)
+
+    def _note_reply(self, frame: Frame) -> None:
+        """Read a frame for the client."""
+        call = self._calls.get(frame.call_id)
+        if call is None:
+            return
+        if frame.HasField("message"):
+            call.replies.add(frame.message.data, is_last_chunk=not frame.message.more)
+        elif frame.HasField("end"):
+            if frame.end.HasField("message"):
+                call.replies.add(frame.end.message)
+            self._end(frame.call_id, frame.end.status, frame.end.details)
 
     def end_all(self, details: str) -> None:
         """Report all calls as given up."""
