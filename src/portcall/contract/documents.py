@@ -27,13 +27,11 @@ _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 class JsonSyntaxError(PortcallError):
-    """It is not JSON. Blames whoever wrote it; the place is counted from 1, in lines and characters."""
+    """It is not JSON. Blames whoever wrote it; documents, lines and characters are counted from 1."""
 
-    def __init__(self, reason: str, line: int, column: int) -> None:
+    def __init__(self, reason: str, *, number: int, line: int, column: int) -> None:
         super().__init__(f"{reason} in line {line}, column {column}")
-        self.reason = reason
-        self.line = line
-        self.column = column
+        self.number = number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +91,7 @@ class DocumentSplitter:
         if self._state is _State.SCALAR:
             documents.append(self._complete())
         elif self._state is not _State.BETWEEN:
-            raise JsonSyntaxError("unexpected end of the input", self._line, self._column)
+            raise self._error("unexpected end of the input")
         return documents
 
     def _decode(self, chunk: bytes, *, is_last: bool = False) -> str:
@@ -101,8 +99,7 @@ class DocumentSplitter:
             text = self._decoder.decode(chunk, is_last)
         except UnicodeDecodeError as error:
             self._pass(error.object[: error.start].decode())
-            byte = error.object[error.start]
-            raise JsonSyntaxError(f"byte 0x{byte:02x} is not UTF-8", self._line, self._column) from None
+            raise self._error(f"byte 0x{error.object[error.start]:02x} is not UTF-8") from None
         if text and not self._has_begun:
             self._has_begun = True
             return text.removeprefix("\ufeff")  # Windows begins a file with it
@@ -154,7 +151,8 @@ class DocumentSplitter:
         self._pieces.append(text)
         self._chars += len(text)
         if self._chars > self._chars_max:
-            raise JsonSyntaxError(f"more than {self._chars_max:,} characters in the document that begins", *self._begin)
+            self._line, self._column = self._begin
+            raise self._error(f"more than {self._chars_max:,} characters in the document that begins")
 
     def _complete(self) -> Document:
         text, self._pieces, self._chars = "".join(self._pieces), [], 0
@@ -162,6 +160,9 @@ class DocumentSplitter:
         self._count += 1
         line, column = self._begin
         return Document(text=text, number=self._count, line=line, column=column)
+
+    def _error(self, reason: str) -> JsonSyntaxError:
+        return JsonSyntaxError(reason, number=self._count + 1, line=self._line, column=self._column)
 
     def _pass(self, text: str) -> None:
         lines = text.count("\n")
@@ -180,16 +181,14 @@ def decode(document: Document) -> JsonValue:
     try:
         value: JsonValue = _DECODER.decode(document.text)
     except json.JSONDecodeError as error:
-        line, column = error.lineno, error.colno
         reason = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
-        offset = document.column - 1 if line == 1 else 0
-        raise JsonSyntaxError(reason, document.line + line - 1, column + offset) from None
+        line = document.line + error.lineno - 1
+        column = error.colno + (document.column - 1 if error.lineno == 1 else 0)
+        raise JsonSyntaxError(reason, number=document.number, line=line, column=column) from None
     except _RuleError as error:
         raise _rejected(str(error), document) from None
     except RecursionError:
-        raise JsonSyntaxError(
-            "too deep a nesting in the document that begins", document.line, document.column
-        ) from None
+        raise _rejected("too deep a nesting", document) from None
     except ValueError:  # an integer of thousands of digits, which Python refuses to read
         raise _rejected("too long a number", document) from None
     return value
@@ -203,7 +202,8 @@ def encode(value: JsonValue, *, is_pretty: bool = False) -> str:
 
 
 def _rejected(reason: str, document: Document) -> JsonSyntaxError:
-    return JsonSyntaxError(f"{reason} in the document that begins", document.line, document.column)
+    words = f"{reason} in the document that begins"
+    return JsonSyntaxError(words, number=document.number, line=document.line, column=document.column)
 
 
 class _RuleError(ValueError):

@@ -161,11 +161,15 @@ class ProtoText:
 
     def _field(self, field: FieldDescriptorProto, path: Path, scope: DescriptorProto | None) -> Lines:
         yield from self._comment(path)
-        made = {nested.name: nested for nested in _messages(scope or self._file)}.get(_last(field.type_name))
+        beside = list(_messages(self._file if scope is None else scope))
+        index, made = next(
+            ((index, nested) for index, nested in enumerate(beside) if nested.name == _last(field.type_name)), (0, None)
+        )
         tail = f" = {field.number}{_bracketed(self._field_options(field))}"
         if _is_group(field) and made is not None:
             yield f"{self._label(field)}group {made.name}{tail} {{"
-            yield from _indented(self._body(made, ()))
+            place = (*path[:-2], FILE_MESSAGE if scope is None else MESSAGE_NESTED, index)
+            yield from _indented(self._body(made, place))
             yield "}"
         elif made is not None and made.options.map_entry and field.type_name.count(".") > 1:
             key, value = made.field
