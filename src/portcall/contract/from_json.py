@@ -48,8 +48,12 @@ class JsonMismatchError(PortcallError):
         self.path = ""
 
     def __str__(self) -> str:
-        """Say where, and what is wrong there."""
-        return f"{self.path} {self.reason}" if self.path else self.reason
+        """Say what is wrong, and where."""
+        return self.said_of("the message")
+
+    def said_of(self, subject: str) -> str:
+        """Return the same words with another name for the whole."""
+        return f"{subject}: {self.path} {self.reason}" if self.path else f"{subject} {self.reason}"
 
     def within(self, part: str) -> "JsonMismatchError":
         """Return the error as it is known one level further out: in "field", at "[3]" or at '["key"]'."""
@@ -92,7 +96,7 @@ class JsonReader:
         self._fill(message, value, 1)
         if not message.IsInitialized():
             names = ", ".join(message.FindInitializationErrors())
-            raise JsonMismatchError(f"{kind.full_name} requires {names}, and has no such value")
+            raise JsonMismatchError(f"lacks what {kind.full_name} requires: {names}")
         return cast("Message", message)
 
     def _fill(self, message: Any, value: JsonValue, depth: int) -> None:
@@ -128,7 +132,7 @@ class JsonReader:
                 return extension
         meant = nearest(name, [field.json_name for field in kind.fields])
         hint = f"; did you mean {json_text(meant)}?" if meant else _fields_there_are(kind)
-        raise JsonMismatchError(f"{kind.full_name} has no field {json_text(name)}{hint}")
+        raise JsonMismatchError(f"has no field {json_text(name)}, being a {kind.full_name}{hint}")
 
     def _set(self, message: Any, field: FieldDescriptor, value: JsonValue, depth: int) -> None:
         if value is None and not _takes_null(field):
@@ -288,5 +292,5 @@ def _refuse_second(given: dict[str, str], field: FieldDescriptor, name: str) -> 
 def _fields_there_are(kind: Descriptor) -> str:
     names = [field.json_name for field in kind.fields]
     if not names:
-        return "; it has none"
-    return f"; it has {', '.join(names[:FIELDS_SHOWN])}{', ...' if len(names) > FIELDS_SHOWN else ''}"
+        return ", which has none"
+    return f", which has {', '.join(names[:FIELDS_SHOWN])}{', ...' if len(names) > FIELDS_SHOWN else ''}"

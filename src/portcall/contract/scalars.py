@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
+from portcall.contract.catalog import nearest
 from portcall.contract.documents import JsonValue
 
 Scalar: TypeAlias = "str | bytes | int | float | bool"
@@ -156,8 +157,9 @@ def _read_enum(enum: EnumDescriptor, value: JsonValue) -> int:
         if is_open or value in enum.values_by_number:
             return value
     names = list(enum.values_by_name)
+    meant = nearest(value, names) if isinstance(value, str) else None
     shown = ", ".join(names[:ENUM_NAMES_SHOWN]) + (", ..." if len(names) > ENUM_NAMES_SHOWN else "")
-    raise ValueError(f"should be one of {enum.full_name}'s values ({shown})")
+    raise ValueError(f"should be a {enum.full_name} ({f'did you mean {meant}?' if meant else shown})")
 
 
 def _write_enum(enum: EnumDescriptor, value: Scalar) -> JsonValue:

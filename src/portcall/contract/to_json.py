@@ -53,15 +53,17 @@ class JsonWriter:
         return write(message) if write is not None else self._fields(message)
 
     def _fields(self, message: Any) -> dict[str, JsonValue]:
-        made: dict[str, JsonValue] = {}
-        for field, value in message.ListFields():
-            name = f"[{field.full_name}]" if field.is_extension else field.json_name
-            made[name] = self._field(field, value)
+        pairs = message.ListFields()
         if self._emits_defaults:
-            for field in message.DESCRIPTOR.fields:
-                if not field.has_presence and field.json_name not in made:
-                    made[field.json_name] = self._field(field, getattr(message, field.name))
-        return made
+            given = {field.number for field, _ in pairs}
+            absent = [
+                field for field in message.DESCRIPTOR.fields if not field.has_presence and field.number not in given
+            ]
+            pairs = sorted([*pairs, *((field, getattr(message, field.name)) for field in absent)], key=_number)
+        return {
+            f"[{field.full_name}]" if field.is_extension else field.json_name: self._field(field, value)
+            for field, value in pairs
+        }
 
     def _field(self, field: FieldDescriptor, value: Any) -> JsonValue:
         if not field.is_repeated:
@@ -117,3 +119,7 @@ class JsonWriter:
 
     def _list(self, message: Any) -> JsonValue:
         return [self._value(item) for item in message.values]
+
+
+def _number(pair: tuple[FieldDescriptor, Any]) -> int:
+    return pair[0].number

@@ -19,7 +19,7 @@ from portcall.contract.to_json import JsonWriter
 from portcall.errors import ConfigurationError
 
 PROTOSET_HINT = (
-    "Give them with --protoset FILE, as 'protoc --include_imports --descriptor_set_out=FILE YOUR.proto' writes it"
+    "Give descriptors with --protoset FILE, as 'protoc --include_imports --descriptor_set_out=FILE X.proto' writes it"
 )
 
 
@@ -54,8 +54,7 @@ class Directory:
         names = await self.service_names()
         if name in names:
             raise ConfigurationError(
-                f"{self._place} serves {name}, and has no descriptors of it: what serves it was made without."
-                f" {PROTOSET_HINT}"
+                f"{self._place} serves {name}, but no descriptors of it: what serves it has none. {PROTOSET_HINT}"
             )
         meant = nearest(name, names)
         hint = f"Did you mean {meant}?" if meant else "See: portcall call --list"

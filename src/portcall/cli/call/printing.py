@@ -34,6 +34,7 @@ class Printer:
         self._method = method
         self._is_pretty = is_pretty
         self._is_verbose = is_verbose
+        self._held: list[bytes] = []
         self._reply = GetMessageClass(method.output_type)
 
     def on_start(self, target: str, metadata: Metadata) -> None:
@@ -47,15 +48,32 @@ class Printer:
 
     def on_headers(self, metadata: Metadata) -> None:
         """Show the initial metadata, if that is wanted."""
-        self._say(f"< {len(metadata)} initial metadata")
+        self._say(f"< initial metadata ({len(metadata)})")
         self._say_all("<", metadata)
 
     async def on_reply(self, reply: bytes) -> None:
-        """Print a reply.
+        """Print a reply of a stream; the only one of another method counts if the call ends well.
 
         Raises:
             FailedError: it is not what the descriptors say, or has no JSON form.
         """
+        if self._method.server_streaming:
+            await self._print(reply)
+        else:
+            self._held.append(reply)
+
+    async def print_held(self) -> None:
+        """Print the reply of a method that has but one.
+
+        Raises:
+            FailedError: there is none, or more than one, or as for `on_reply`.
+        """
+        if len(self._held) != 1:
+            words = f"had {_count(len(self._held), 'reply')} instead of one, which breaks the rules of gRPC"
+            raise FailedError(f"{method_name(self._method)} {words}")
+        await self._print(self._held[0])
+
+    async def _print(self, reply: bytes) -> None:
         name = self._method.output_type.full_name
         try:
             message: Message = self._reply.FromString(reply)
@@ -71,7 +89,7 @@ class Printer:
 
     def on_end(self, ending: Ending) -> None:
         """Show trailers and status, if that is wanted."""
-        self._say(f"< {len(ending.trailers)} trailers")
+        self._say(f"< trailers ({len(ending.trailers)})")
         self._say_all("<", ending.trailers)
         words = f": {printable(ending.details)}" if ending.details else ""
         self._say(f"< status {ending.number} {ending.code.name}{words}")

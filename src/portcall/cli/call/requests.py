@@ -15,6 +15,7 @@ from portcall.contract.from_json import JsonMismatchError
 from portcall.errors import ConfigurationError
 
 STDIN: Final = 0
+LIST_HINT: Final = ". The requests of a stream stand one after another, without brackets and commas"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,9 @@ class Requests:
         try:
             message = await self._directory.message(value, self._method.input_type)
         except JsonMismatchError as error:
-            raise ConfigurationError(f"{self._label(document.number)}{self._line(document)}: {error}") from None
+            words = error.said_of(f"{self._label(document.number)}{self._line(document)}")
+            is_list = self._method.client_streaming and isinstance(value, list)
+            raise ConfigurationError(words + (LIST_HINT if is_list else "")) from None
         return message.SerializeToString()
 
     def _syntax_error(self, error: JsonSyntaxError) -> ConfigurationError:
