@@ -130,7 +130,7 @@ def _read_double(value: JsonValue) -> float:
 
 def _read_float(value: JsonValue) -> float:
     number = _read_double(value)
-    struct.pack("f", number)
+    struct.pack("<f", number)  # which refuses what is too large, as native packing ("f") does not
     return number
 
 
@@ -177,9 +177,9 @@ def _write_float(value: float, *, is_single: bool) -> JsonValue:
         return "Infinity" if value > 0 else "-Infinity"
     if not is_single:
         return value
-    bits = struct.pack("f", value)
+    bits = struct.pack("<f", value)
     shorter = (float(f"{value:.{digits}g}") for digits in range(_FLOAT_DIGITS_MIN, _FLOAT_DIGITS_ENOUGH))
-    return next((number for number in shorter if struct.pack("f", number) == bits), float(f"{value:.9g}"))
+    return next((number for number in shorter if struct.pack("<f", number) == bits), float(f"{value:.9g}"))
 
 
 _WIDE_INTEGERS = frozenset(

@@ -59,9 +59,9 @@ Examples:
   portcall call --describe greet.Greeter/SayHello
 
 \b
-Exit codes: 0 if the call ended with OK, 2 for a mistake in the command line or
-a request, 130 after Ctrl-C (which cancels the call), 141 if nobody reads the
-output any more, 1 for what else fails. A call that ended with another status:
+Exit codes: 0 if the call ended with OK, 2 for a mistake in the command line
+or a request, 130 after Ctrl-C (which cancels the call), 141 if nobody reads
+the output any more, 1 for what else fails. If it ended with another status:
   65 CANCELLED          66 UNKNOWN             67 INVALID_ARGUMENT
   68 DEADLINE_EXCEEDED  69 NOT_FOUND           70 ALREADY_EXISTS
   71 PERMISSION_DENIED  72 RESOURCE_EXHAUSTED  73 FAILED_PRECONDITION
