@@ -5,6 +5,7 @@ import inspect
 
 import grpc
 import pytest
+from grpc._cython import cygrpc
 from grpc.aio import _call, _channel, _interceptor
 
 from portcall.client.transport import LinkCall, LinkTransport
@@ -45,3 +46,7 @@ def test_transport_makes_calls_with_grpcios_arguments() -> None:
 def test_errors_of_a_dead_stream_share_one_root() -> None:
     assert issubclass(grpc.aio.UsageError, grpc.aio.BaseError)
     assert issubclass(grpc.aio.InternalError, grpc.aio.BaseError)
+
+
+def test_native_calls_have_what_is_used_beneath_them() -> None:
+    assert inspect.iscoroutinefunction(cygrpc._AioCall.send_serialized_message)  # `portcall call` sends by it

@@ -49,7 +49,8 @@ def _words(error: click.ClickException | PortcallError) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     message = message[:1].lower() + message[1:] + _origin(error)
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{message}. See: {context.command_path} --help" if context is not None else message
+    stop = "" if message.endswith("?") else "."
+    return f"{message}{stop} See: {context.command_path} --help" if context is not None else message
 
 
 def _origin(error: click.ClickException) -> str:

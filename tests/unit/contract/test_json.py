@@ -137,8 +137,8 @@ def test_other_spellings_are_read(harbour: Catalog, text: str, expected: dict[st
             'the message: stowage has no field "xxxx", being a harbour.Manifest.Stowage, which has bay, crates',
         ),
         (
-            '{"inner": {"stowages": [{}, {"crates": [{"lable": ""}]}]}}',
-            'the message: inner.stowages[1].crates[0] has no field "lable", being a harbour.Crate; did you mean "label"?',
+            '{"stowages": [{}, {"crates": [{"lable": ""}]}]}',
+            'the message: stowages[1].crates[0] has no field "lable", being a harbour.Crate; did you mean "label"?',
         ),
         (
             '{"int32_value": 2147483648}',

@@ -6,6 +6,7 @@ them. What is slow, on either side, slows the other down, and nothing is gathere
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,13 +80,21 @@ class Conversation:
             await asyncio.gather(receiving, sending, return_exceptions=True)
 
     async def _send(self, requests: AsyncIterator[bytes]) -> None:
+        # Not `self._call.write`: when a server ends a call while a request is on its way, that replaces the server's
+        # status by INTERNAL, and throws away the replies that are not read yet.
+        write = self._call._cython_call.send_serialized_message  # noqa: SLF001  # tests/tidy/test_seam.py watches it
+        try:
+            await self._call.wait_for_connection()
+        except grpc.RpcError:
+            return  # the receiving side hears why
         async for request in requests:
             try:
-                await self._call.write(request)
-            except (grpc.RpcError, asyncio.InvalidStateError):
+                await write(request)
+            except grpc.aio.InternalError:
                 return  # the server has ended the call, and the receiving side hears how
             self._requests_count += 1
-        await self._call.done_writing()
+        with suppress(grpc.aio.InternalError):
+            await self._call.done_writing()
 
     async def _receive(self, listener: Listener) -> None:
         try:

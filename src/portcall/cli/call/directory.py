@@ -106,15 +106,13 @@ class Directory:
                 return value
 
     async def _split(self, text: str) -> tuple[str, str]:
-        service, slash, name = text.removeprefix("/").rpartition("/")
-        if slash and service and name:
-            return service, name
-        if not slash and name in await self.service_names():
-            found = await self.service(name)
-            methods = ", ".join(f"{name}/{method}" for method in sorted(found.methods_by_name))
-            raise ConfigurationError(f"{name} is a service; say which of its methods: {methods}")
-        service, dot, name = name.rpartition(".")
-        if slash or not dot or not service or not name:
+        """Return the names of a service and a method, of which the catalog need have neither."""
+        if "/" not in text and text in await self.service_names():
+            found = await self.service(text)
+            methods = ", ".join(f"{text}/{method}" for method in sorted(found.methods_by_name))
+            raise ConfigurationError(f"{text} is a service; say which of its methods: {methods}")
+        service, _, name = text.removeprefix("/").rpartition("/" if "/" in text else ".")
+        if not service or not name or "/" in service:
             raise ConfigurationError(
                 f"{text!r} names no method of a service: it should be SERVICE/METHOD, as in greet.Greeter/SayHello"
             )

@@ -101,7 +101,7 @@ class Requests:
         try:
             value = decode(document)
         except JsonSyntaxError as error:
-            raise self._syntax_error(error) from None
+            raise self._syntax_error(error, LIST_HINT if document.text.startswith(",") else "") from None
         try:
             message = await self._directory.message(value, self._method.input_type)
         except JsonMismatchError as error:
@@ -110,8 +110,8 @@ class Requests:
             raise ConfigurationError(words + (LIST_HINT if is_list else "")) from None
         return message.SerializeToString()
 
-    def _syntax_error(self, error: JsonSyntaxError) -> ConfigurationError:
-        return ConfigurationError(f"{self._label(error.number)} is not JSON: {error}")
+    def _syntax_error(self, error: JsonSyntaxError, hint: str = "") -> ConfigurationError:
+        return ConfigurationError(f"{self._label(error.number)} is not JSON: {error}{hint}")
 
     def _label(self, number: int) -> str:
         which = f"request {number}" if self._method.client_streaming else "the request"
@@ -122,4 +122,4 @@ class Requests:
 
     @property
     def _of_source(self) -> str:
-        return f" in {self._source.label}" if self._source.label else ""
+        return f" of {self._source.label}" if self._source.label else ""
