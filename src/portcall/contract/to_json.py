@@ -1,4 +1,7 @@
-"""JSON (ProtoJSON) from messages. An Any whose type is not known keeps its bytes instead of spoiling all the rest."""
+"""JSON (ProtoJSON) from messages: equal text for equal messages, since maps are sorted by their keys.
+
+An Any whose type is not known keeps its bytes instead of spoiling all the rest.
+"""
 
 import base64
 import math
@@ -70,7 +73,7 @@ class JsonWriter:
             return self._single(field, value)
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             value_field = field.message_type.fields_by_name["value"]
-            return {write_key(key): self._single(value_field, value[key]) for key in value}
+            return {write_key(key): self._single(value_field, value[key]) for key in sorted(value)}
         return [self._single(field, item) for item in value]
 
     def _single(self, field: FieldDescriptor, value: Any) -> JsonValue:
@@ -115,7 +118,7 @@ class JsonWriter:
         return self._single(message.DESCRIPTOR.fields_by_name[which], getattr(message, which))
 
     def _struct(self, message: Any) -> JsonValue:
-        return {key: self._value(message.fields[key]) for key in message.fields}
+        return {key: self._value(message.fields[key]) for key in sorted(message.fields)}
 
     def _list(self, message: Any) -> JsonValue:
         return [self._value(item) for item in message.values]

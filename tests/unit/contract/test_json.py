@@ -48,7 +48,9 @@ def test_json_is_what_protobuf_makes_of_it(harbour: Catalog, data: st.DataObject
     message = data.draw(messages(kind(harbour), held=kind(harbour, "harbour.Crate")))
     pool = harbour.pool
     ours = write(harbour, message)
-    assert json.dumps(ours) == json.dumps(json_format.MessageToDict(message, descriptor_pool=pool))
+    theirs = json_format.MessageToDict(message, descriptor_pool=pool)
+    assert json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)
+    assert list(ours) == list(theirs)
     whole = write(harbour, message, emit_defaults=True)
     theirs = json_format.MessageToDict(message, descriptor_pool=pool, always_print_fields_with_no_presence=True)
     assert json.dumps(whole, sort_keys=True) == json.dumps(theirs, sort_keys=True)
@@ -222,6 +224,13 @@ def test_long_values_are_cut_in_errors(harbour: Catalog) -> None:
     with pytest.raises(JsonMismatchError) as raised:
         read(harbour, json.dumps({"int32Value": "x" * 1_000}))
     assert len(str(raised.value)) < 200
+
+
+def test_maps_are_in_order(harbour: Catalog) -> None:
+    message = manifest(harbour, names={10: "", 9: "", -1: ""}, remarks={"b": 1, "a": 1})
+    assert json.dumps(write(harbour, message)) == (
+        '{"names": {"-1": "", "9": "", "10": ""}, "remarks": {"a": 1.0, "b": 1.0}}'
+    )
 
 
 def test_any_of_an_unknown_type_keeps_its_bytes_both_ways(harbour: Catalog) -> None:
