@@ -171,6 +171,28 @@ async def test_output_that_cannot_be_written_is_an_error(
     assert full.stderr == "portcall: error: cannot write to standard output: No space left on device\n"
 
 
+@pytest.mark.parametrize(
+    ("redirection", "words"),
+    [("- <&-", "standard input is closed, and cannot be read"), ("'{}' >&-", "standard output is closed")],
+)
+async def test_stream_that_is_closed_is_named(
+    processes: Processes, hub: HubProcess, redirection: str, words: str
+) -> None:
+    command = " ".join(portcall("call", "harbour.Port/Inspect"))
+    closed = await processes.spawn("bash", "-c", f"{command} {redirection}", PORTCALL_HUB=hub.address)
+    assert await closed.wait() in {1, 2}
+    assert closed.stderr == f"portcall: error: {words}\n"
+
+
+async def test_named_pipe_is_waited_for(processes: Processes, hub: HubProcess, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "requests")
+    call = await processes.start("call", "harbour.Port/Load", f"@{tmp_path}/requests", PORTCALL_HUB=hub.address)
+    with (tmp_path / "requests").open("w") as requests:
+        requests.write(CRATE)
+    assert await call.wait() == 0
+    assert call.stdout == '{"crates":"1","weightKg":"5"}\n'
+
+
 async def test_single_reply_is_laid_out_on_a_terminal(processes: Processes, hub: HubProcess) -> None:
     main, end = pty.openpty()
     try:

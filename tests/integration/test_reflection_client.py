@@ -1,5 +1,6 @@
 """What can be learnt from servers of every kind by reflection, and what is said of those that do not tell."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
@@ -26,13 +27,7 @@ Answer = Callable[[ServerReflectionRequest], ServerReflectionResponse]
 
 
 def client(stage: Stage, address: str, answer_s: float = LONG_S, **options: Any) -> ReflectionClient:
-    made = ReflectionClient(stage.native_channel(address), answer_s=answer_s, **options)
-
-    async def close() -> None:
-        made.close()
-
-    stage.on_exit(close)
-    return made
+    return ReflectionClient(stage.native_channel(address), answer_s=answer_s, **options)
 
 
 def reflects(answer: Answer, service: str = SERVICES[0]) -> grpc.GenericRpcHandler:
@@ -89,18 +84,30 @@ async def test_server_that_is_away_is_unavailable(stage: Stage) -> None:
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+def answered_by(behavior: Callable[[Any, Any], AsyncIterator[bytes]]) -> grpc.GenericRpcHandler:
+    handler = grpc.stream_stream_rpc_method_handler(behavior)
+    return grpc.method_handlers_generic_handler(SERVICES[0], {"ServerReflectionInfo": handler})
+
+
 async def test_server_that_does_not_answer_is_not_waited_for(stage: Stage) -> None:
-    async def silent(requests: AsyncIterator[Any], _: object) -> AsyncIterator[Any]:
+    async def deaf(requests: AsyncIterator[Any], _: object) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await client(stage, await serve(stage, answered_by(deaf)), answer_s=0.05).services()
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_server_that_ends_without_an_answer_is_named(stage: Stage) -> None:
+    async def silent(requests: AsyncIterator[Any], _: object) -> AsyncIterator[bytes]:
         async for _request in requests:
             pass
-        return
-        yield
+        for nothing in ():
+            yield nothing
 
-    handler = grpc.stream_stream_rpc_method_handler(silent)
-    deaf = grpc.method_handlers_generic_handler(SERVICES[0], {"ServerReflectionInfo": handler})
-    with pytest.raises(grpc.aio.AioRpcError, match=r"within 0\.05 s") as raised:
-        await client(stage, await serve(stage, deaf), answer_s=0.05).services()
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    with pytest.raises(DescriptorError, match="ends without an answer"):
+        await client(stage, await serve(stage, answered_by(silent))).services()
 
 
 async def test_metadata_goes_with_the_questions(stage: Stage) -> None:
@@ -111,11 +118,16 @@ async def test_metadata_goes_with_the_questions(stage: Stage) -> None:
         async for _request in requests:
             yield ServerReflectionResponse().SerializeToString()
 
-    handler = grpc.stream_stream_rpc_method_handler(answers)
-    told = grpc.method_handlers_generic_handler(SERVICES[0], {"ServerReflectionInfo": handler})
-    asker = client(stage, await serve(stage, told), metadata=(("authorization", "Bearer x"),))
+    asker = client(stage, await serve(stage, answered_by(answers)), metadata=(("authorization", "Bearer x"),))
     assert await asker.services() == []
     assert ("authorization", "Bearer x") in seen
+
+
+async def test_questions_asked_at_once_get_their_own_answers(stage: Stage) -> None:
+    asker, catalog = client(stage, await attach(stage)), Catalog()
+    names = [SERVICE, "harbour.Nothing", "grpc.health.v1.Health", "harbour.Flag", "no.Such"]
+    found = await asyncio.gather(*(asker.load(name, catalog) for name in names))
+    assert found == [True, False, True, True, False]
 
 
 async def test_files_that_do_not_come_along_are_asked_for(stage: Stage) -> None:

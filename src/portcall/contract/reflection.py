@@ -1,9 +1,7 @@
 """Learns from a gRPC server itself what it serves: grpc.reflection v1, or v1alpha where the server is older."""
 
-import asyncio
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -21,7 +19,7 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 
 class ReflectionClient:
-    """Asks one server, one question at a time, on one stream that stays open until `close`.
+    """Asks one server.
 
     Every question raises `grpc.RpcError` as the server or the channel has it: UNIMPLEMENTED if there is no reflection,
     DEADLINE_EXCEEDED if there is no answer within `answer_s`.
@@ -37,26 +35,9 @@ class ReflectionClient:
     ) -> None:
         self._channel = channel
         self._answer_s = answer_s
-        self._metadata = metadata
+        self._metadata = tuple(metadata)
         self._wait_for_ready = wait_for_ready
         self._services = list(SERVICES)
-        self._stream: Any = None
-
-    async def __aenter__(self) -> Self:
-        """Nothing is asked yet."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
-
-    def close(self) -> None:
-        """End the stream. Idempotent."""
-        if self._stream is not None:
-            self._stream.cancel()
-            self._stream = None
 
     async def services(self) -> list[str]:
         """Return the names of the server's services, sorted."""
@@ -95,42 +76,24 @@ class ReflectionClient:
             raise DescriptorError("the server's reflection gives something else than descriptors") from None
 
     async def _ask(self, question: ServerReflectionRequest) -> ServerReflectionResponse:
-        try:
-            async with asyncio.timeout(self._answer_s):
-                return await self._ask_either(question)
-        except TimeoutError:
-            self.close()
-            words = f"no answer to a question of reflection within {self._answer_s:g} s"
-            raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, words) from None
-
-    async def _ask_either(self, question: ServerReflectionRequest) -> ServerReflectionResponse:
-        while True:
-            if self._stream is None:
-                self._stream = self._open(self._services[0])
-            answer = await self._exchange(question)
-            if answer is not grpc.aio.EOF:
-                return answer
-            code, details = await self._stream.code(), await self._stream.details()
-            self._stream = None
-            if code is not grpc.StatusCode.UNIMPLEMENTED or len(self._services) == 1:
-                raise _error(code, details)
-            del self._services[0]
-
-    def _open(self, service: str) -> Any:
-        method = self._channel.stream_stream(
+        service = self._services[0]
+        # A stream for each question, half-closed with it. On one that stays open a server that ends the call, as one
+        # without reflection does, meets our next write, and grpc.aio then has INTERNAL for its status.
+        ask: Any = self._channel.unary_stream(
             f"/{service}/ServerReflectionInfo",
             request_serializer=ServerReflectionRequest.SerializeToString,
             response_deserializer=ServerReflectionResponse.FromString,
         )
-        return method(metadata=tuple(self._metadata), wait_for_ready=self._wait_for_ready)
-
-    async def _exchange(self, question: ServerReflectionRequest) -> Any:
+        call = ask(question, timeout=self._answer_s, metadata=self._metadata, wait_for_ready=self._wait_for_ready)
         try:
-            await self._stream.write(question)
-            return await self._stream.read()
-        except (grpc.RpcError, asyncio.InvalidStateError):
-            return grpc.aio.EOF
-
-
-def _error(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
+            answer = await call.read()
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED or service == SERVICES[-1]:
+                raise
+            self._services = [other for other in self._services if other != service]
+            return await self._ask(question)
+        finally:
+            call.cancel()
+        if answer is grpc.aio.EOF:
+            raise DescriptorError("the server's reflection ends without an answer")
+        return cast("ServerReflectionResponse", answer)

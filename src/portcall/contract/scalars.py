@@ -69,13 +69,16 @@ def read_key(field: FieldDescriptor, key: str) -> Scalar:
 
 def write_scalar(field: FieldDescriptor, value: Scalar) -> JsonValue:
     """Return the JSON form of a scalar or enum field's value (or of one element of it)."""
+    kind = field.type
+    if kind in _WIDE_INTEGERS:
+        return str(value)
     if field.enum_type is not None:
         return _write_enum(field.enum_type, value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, float):
-        return _write_float(value, is_single=field.type == FieldDescriptor.TYPE_FLOAT)
-    return str(value) if field.type in _WIDE_INTEGERS else value
+        return _write_float(value, is_single=kind == FieldDescriptor.TYPE_FLOAT)
+    return value
 
 
 def write_key(key: Scalar) -> str:
@@ -191,6 +194,19 @@ _WIDE_INTEGERS = frozenset(
         FieldDescriptor.TYPE_SFIXED64,
     }
 )
+
+SAME_IN_JSON = frozenset(
+    {
+        FieldDescriptor.TYPE_BOOL,
+        FieldDescriptor.TYPE_STRING,
+        FieldDescriptor.TYPE_INT32,
+        FieldDescriptor.TYPE_UINT32,
+        FieldDescriptor.TYPE_SINT32,
+        FieldDescriptor.TYPE_FIXED32,
+        FieldDescriptor.TYPE_SFIXED32,
+    }
+)
+"""Most fields there are. Their values need no writing."""
 
 _INT32 = ScalarKind(_integer(-(2**31), 2**31 - 1), "a whole number from -2147483648 to 2147483647", 0)
 _UINT32 = ScalarKind(_integer(0, 2**32 - 1), "a whole number from 0 to 4294967295", 0)

@@ -6,7 +6,7 @@ An Any whose type is not known keeps its bytes instead of spoiling all the rest.
 import base64
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from portcall.contract.catalog import Catalog
 from portcall.contract.documents import JsonValue
 from portcall.contract.from_json import ANY, RAW_KEY, TEXTS, VALUE, WRAPPERS
-from portcall.contract.scalars import write_key, write_scalar
+from portcall.contract.scalars import SAME_IN_JSON, write_key, write_scalar
 from portcall.errors import PortcallError
 
 
@@ -77,6 +77,8 @@ class JsonWriter:
         return [self._single(field, item) for item in value]
 
     def _single(self, field: FieldDescriptor, value: Any) -> JsonValue:
+        if field.type in SAME_IN_JSON:
+            return cast("JsonValue", value)
         return self._message(value) if field.message_type is not None else write_scalar(field, value)
 
     def _any(self, message: Any) -> JsonValue:

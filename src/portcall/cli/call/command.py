@@ -1,6 +1,7 @@
 """`portcall call`."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from portcall.contract.reflection import ReflectionClient
 from portcall.wire.target import hub_target
 
 ANSWER_S = 10.0
-"""How long a server may take to say what it serves, if --timeout is not shorter."""
+"""How long a server may take to say what it serves, if --timeout does not say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,7 @@ class Wishes:
     @property
     def answer_s(self) -> float | None:
         """How long to wait for what the server serves; for ever where the server itself is waited for."""
-        if self.wait_for_ready:
-            return self.timeout_s
-        return ANSWER_S if self.timeout_s is None else min(ANSWER_S, self.timeout_s)
+        return ANSWER_S if self.timeout_s is None and not self.wait_for_ready else self.timeout_s
 
 
 @click.command(
@@ -93,7 +92,12 @@ the output any more, 1 for what else fails. If it ended with another status:
     help="Take descriptors from what protoc wrote, and not from the server; may be repeated.",
 )
 @click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Show metadata, trailers and status on stderr.")
-@click.option("--json", "is_json", is_flag=True, help="Print for programs: each reply a line, errors JSON, too.")
+@click.option(
+    "--json",
+    "is_json",
+    is_flag=True,
+    help="Print for programs: a line for each reply, a status that is not OK as JSON.",
+)
 @click.option("--list", "is_list", is_flag=True, help="List the services, or the methods of one.")
 @click.option(
     "--describe",
@@ -148,6 +152,9 @@ def call(
 
 
 def _run(work: Coroutine[None, None, int]) -> int:
+    if sys.stdout is None:  # and its number may be that of one of gRPC's own files by now
+        work.close()
+        raise FailedError("standard output is closed")
     try:
         return asyncio.run(work)
     except BrokenPipeError:
@@ -219,6 +226,5 @@ async def _opened(wishes: Wishes) -> AsyncIterator[tuple[Directory, grpc.aio.Cha
         reflection = ReflectionClient(
             channel, answer_s=wishes.answer_s, metadata=wishes.metadata, wait_for_ready=wishes.wait_for_ready
         )
-        async with reflection:
-            source = None if wishes.protosets else reflection
-            yield Directory(wishes.target, source, catalog, emits_defaults=wishes.emits_defaults), channel
+        source = None if wishes.protosets else reflection
+        yield Directory(wishes.target, source, catalog, emits_defaults=wishes.emits_defaults), channel

@@ -33,7 +33,8 @@ async def _gather(params: Mapping[str, Any], incomplete: str, names: list[str]) 
     """Put names into the list, as many as come in time."""
     target = hub_target(params.get("hub"))
     protosets = params.get("protosets") or ()
-    async with open_channel(target) as channel, ReflectionClient(channel, answer_s=ANSWER_S) as reflection:
+    async with open_channel(target) as channel:
+        reflection = ReflectionClient(channel, answer_s=ANSWER_S)
         directory = Directory(target, None if protosets else reflection, catalog_of_files(protosets))
         async with asyncio.timeout(ANSWER_S):
             async for name in _names(directory, params, incomplete):

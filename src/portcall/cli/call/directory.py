@@ -160,6 +160,10 @@ class Directory:
                 )
             case grpc.StatusCode.UNAVAILABLE:
                 return CallError(unreachable(self._target, details), number)
+            case grpc.StatusCode.DEADLINE_EXCEEDED:
+                return CallError(
+                    f"{self._place} has not said in time what it serves. Give it longer: --timeout", number
+                )
             case _:
                 return CallError(f"{self._place} does not say what it serves: {code.name}: {details}", number)
 

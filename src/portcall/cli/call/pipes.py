@@ -18,6 +18,11 @@ CHUNK_BYTES: Final = 65_536
 T = TypeVar("T")
 
 
+async def open_to_read(path: str) -> int:
+    """Open a file; a named pipe has to wait for whoever writes."""
+    return await _in_thread(lambda: os.open(path, os.O_RDONLY))
+
+
 async def read_chunks(source: int) -> AsyncIterator[bytes]:
     """Yield what comes from a file descriptor, as it comes, and no faster than it is taken."""
     while chunk := await _in_thread(lambda: os.read(source, CHUNK_BYTES)):

@@ -9,7 +9,7 @@ from typing import Final
 from google.protobuf.descriptor import MethodDescriptor
 
 from portcall.cli.call.directory import Directory
-from portcall.cli.call.pipes import read_chunks
+from portcall.cli.call.pipes import open_to_read, read_chunks
 from portcall.contract.documents import Document, DocumentSplitter, JsonSyntaxError, decode
 from portcall.contract.from_json import JsonMismatchError
 from portcall.errors import ConfigurationError
@@ -36,7 +36,7 @@ class RequestSource:
             yield os.fsencode(self.text)
             return
         try:
-            source = STDIN if self.path is None else os.open(self.path, os.O_RDONLY)
+            source = STDIN if self.path is None else await open_to_read(self.path)
             try:
                 async for chunk in read_chunks(source):
                     yield chunk
@@ -57,6 +57,8 @@ def find_source(argument: str | None, *, is_stream: bool) -> RequestSource:
         is_piped = sys.stdin is not None and not sys.stdin.isatty()
         argument = "-" if is_piped or (is_stream and sys.stdin is not None) else ""
     if argument in {"-", "@-"}:
+        if sys.stdin is None:
+            raise ConfigurationError("standard input is closed, and cannot be read")
         return RequestSource(label="standard input")
     if argument.startswith("@"):
         return RequestSource(label=argument[1:], path=argument[1:])
