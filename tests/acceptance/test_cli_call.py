@@ -151,6 +151,24 @@ async def test_ctrl_c_ends_a_command_that_waits_for_input(processes: Processes, 
     assert await call.wait() == 130
 
 
+async def test_second_request_of_an_endless_input_is_one_too_many(processes: Processes, hub: HubProcess) -> None:
+    command = " ".join(portcall("call", "harbour.Port/Inspect"))
+    endless = await processes.spawn("bash", "-c", f"yes '{{}}' | {command}", PORTCALL_HUB=hub.address)
+    assert await endless.wait() == 2
+    assert endless.stderr == (
+        "portcall: error: harbour.Port/Inspect takes one request, and a second one begins in line 2, column 1 of"
+        " standard input\n"
+    )
+
+
+async def test_server_that_is_away_is_told_to_programs_too(processes: Processes) -> None:
+    done = await processes.run("call", "--list", "--json", "--hub", "127.0.0.1:1")
+    assert done.code == 64 + 14
+    said = json.loads(done.stderr)
+    assert (said["code"], said["status"], said["details"]) == (14, "UNAVAILABLE", [])
+    assert said["message"].startswith("no server answers at 127.0.0.1:1 (Connection refused). ")
+
+
 async def test_reader_that_goes_ends_the_call(processes: Processes, hub: HubProcess) -> None:
     command = " ".join(portcall("call", "harbour.Port/Watch", "'{}'"))
     piped = await processes.spawn(

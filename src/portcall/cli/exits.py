@@ -31,6 +31,7 @@ class CallError(FailedError):
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
+        self.status = status
         self.exit_code = EXIT_STATUS + status
 
 

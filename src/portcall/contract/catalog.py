@@ -21,13 +21,16 @@ from portcall.errors import PortcallError
 INSTALLED: Final = ("google/api/", "google/protobuf/", "google/rpc/", "google/type/")
 """Folders of files whose generated code is installed with protobuf and googleapis-common-protos."""
 
+WELL_KNOWN: Final = tuple(
+    f"google/protobuf/{name}.proto"
+    for name in ("any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers")
+)
+"""Files whose messages JSON writes in ways of their own. They are the installed ones whoever brings others."""
+
 INSTALLED_TYPES: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
         "google.rpc": ("google/rpc/error_details.proto", "google/rpc/status.proto"),
-        "google.protobuf": tuple(
-            f"google/protobuf/{name}.proto"
-            for name in ("any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers")
-        ),
+        "google.protobuf": WELL_KNOWN,
     }
 )
 """By package, the installed files with the messages that an Any may hold though no contract mentions them."""
@@ -58,7 +61,7 @@ class Catalog:
         Raises:
             DescriptorError: a file contradicts another or itself, or there are more than `FILES_MAX`.
         """
-        self._waiting.update((file.name, file) for file in files if file.name not in self._files)
+        self._waiting.update((file.name, _checked(file)) for file in files if file.name not in self._files)
         if len(self._waiting) + len(self._files) > FILES_MAX:
             raise DescriptorError(f"more than {FILES_MAX} files")
         while ready := [file for file in self._waiting.values() if self._files.keys() >= set(file.dependency)]:
@@ -164,6 +167,26 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     by_last = {folded_name.rpartition(".")[2]: known_name for folded_name, known_name in folded.items()}
     found = get_close_matches(last, by_last, n=1, cutoff=0.8)
     return by_last[found[0]] if found else None
+
+
+def _checked(file: FileDescriptorProto) -> FileDescriptorProto:
+    """Return the file to build; refuse what the pool would take and those who read of it could not bear."""
+    if not all(isinstance(name, str) for name in (file.name, *file.dependency)):  # bytes are what is not UTF-8
+        raise DescriptorError(f"a file with a name that is not UTF-8: {file.name!r}")
+    if file.name in WELL_KNOWN and (installed := _installed(file.name)) is not None:
+        return installed
+    for message in file.message_type:
+        _check_message(file.name, message)
+    return file
+
+
+def _check_message(file: str, message: DescriptorProto) -> None:
+    if not all(isinstance(field.json_name, str) for field in message.field):
+        raise DescriptorError(f"{file} has a JSON name in {message.name} that is not UTF-8")
+    if message.options.map_entry and [field.name for field in message.field] != ["key", "value"]:
+        raise DescriptorError(f"{file} has a map with entries other than key and value: {message.name}")
+    for nested in message.nested_type:
+        _check_message(file, nested)
 
 
 def _installed(name: str) -> FileDescriptorProto | None:

@@ -1,12 +1,19 @@
 """Descriptors from anywhere, in any order."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import any_pb2, timestamp_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from hypothesis import given
+from hypothesis import strategies as st
 
 from portcall.contract.catalog import Catalog, DescriptorError, nearest, read_descriptor_set
+from portcall.contract.from_json import JsonMismatchError, JsonReader
+from portcall.contract.proto_text import ProtoText
+from portcall.contract.sample import sample
+from portcall.contract.to_json import JsonWriter
 
 from .compiling import compiled
 
@@ -121,3 +128,41 @@ KNOWN = ["greet.Greeter", "harbour.Port", "harbour.Lighthouse", "grpc.health.v1.
 )
 def test_nearest_name_is_by_spelling_or_by_its_last_part(name: str, meant: str | None) -> None:
     assert nearest(name, KNOWN) == meant
+
+
+EDITS = st.lists(st.tuples(st.integers(0, 2**16), st.binary(max_size=3), st.integers(0, 3)), min_size=1, max_size=4)
+
+
+@given(edits=EDITS)
+def test_descriptors_that_were_tampered_with_are_refused_or_of_use(harbour: Catalog, edits: list[Any]) -> None:
+    """At places counted from the end, where the harbour's own file is, some bytes are put in place of others."""
+    content = FileDescriptorSet(file=harbour.files).SerializeToString()
+    for place, new, old_bytes in edits:
+        at = len(content) - place % len(content) - 1
+        content = content[:at] + new + content[at + old_bytes :]
+    catalog = Catalog()
+    try:
+        catalog.add_installed(catalog.add(read_descriptor_set(content)))
+        catalog.add(())
+    except DescriptorError as error:
+        assert str(error)  # noqa: PT017  # refusing is one of the two right answers
+        return
+    for file in catalog.files:
+        assert ProtoText(file, catalog).file()
+    for name in catalog.type_names:
+        if (kind := catalog.message(name)) is not None:
+            try:
+                message = JsonReader(catalog).read(sample(kind), kind)
+            except JsonMismatchError:  # two fields may have one JSON name now
+                continue
+            JsonWriter(catalog, emit_defaults=True).write(message)
+
+
+def test_well_known_files_are_the_installed_ones_whoever_brings_others() -> None:
+    catalog = Catalog()
+    false = FileDescriptorProto(name="google/protobuf/any.proto", package="google.protobuf", syntax="proto3")
+    false.message_type.add(name="Any")
+    catalog.add([false])
+    kind = catalog.message("google.protobuf.Any")
+    assert kind is not None
+    assert [field.name for field in kind.fields] == ["type_url", "value"]

@@ -146,17 +146,22 @@ def call(
     if name is None and not is_list:
         raise click.UsageError("say what to describe" if is_describe else "say which method to call, as SERVICE/METHOD")
     if is_list:
-        return _run(_list(wishes, name))
+        return _run(_list(wishes, name), is_json=is_json)
     assert name is not None
-    return _run(_describe(wishes, name) if is_describe else _call(wishes, name, request))
+    return _run(_describe(wishes, name) if is_describe else _call(wishes, name, request), is_json=is_json)
 
 
-def _run(work: Coroutine[None, None, int]) -> int:
+def _run(work: Coroutine[None, None, int], *, is_json: bool) -> int:
     if sys.stdout is None:  # and its number may be that of one of gRPC's own files by now
         work.close()
         raise FailedError("standard output is closed")
     try:
         return asyncio.run(work)
+    except CallError as error:
+        if not is_json:
+            raise
+        click.echo(failure_json(error.status, str(error)), err=True)
+        return error.exit_code
     except BrokenPipeError:
         return EXIT_UNREAD
     except OSError as error:
@@ -169,7 +174,7 @@ async def _list(wishes: Wishes, service: str | None) -> int:
             text = await list_services(directory, is_json=wishes.is_json)
         else:
             text = await list_methods(directory, service, is_json=wishes.is_json)
-        await write_all(STDOUT, f"{text}\n".encode())
+        await write_all(STDOUT, f"{text}\n".encode() if text else b"")
     return EXIT_DONE
 
 
@@ -209,7 +214,7 @@ async def _conclude(wishes: Wishes, printer: Printer, method: MethodDescriptor, 
         details = await printer.status_details(ending)
         if not wishes.is_json:
             raise CallError(failure(method, wishes.target, ending, details), ending.number)
-        click.echo(failure_json(ending, details), err=True)
+        click.echo(failure_json(ending.number, ending.details, details), err=True)
         return EXIT_STATUS + ending.number
     return EXIT_DONE
 

@@ -19,6 +19,7 @@ from portcall.cli.connection import unreachable
 from portcall.cli.exits import FailedError
 from portcall.contract.documents import JsonValue, encode
 from portcall.contract.to_json import JsonWriteError
+from portcall.wire.status import status_code
 
 STDOUT: Final = 1
 STATUS_DETAILS: Final = "grpc-status-details-bin"
@@ -133,11 +134,9 @@ def failure(method: MethodDescriptor, target: str, ending: Ending, details: Sequ
     return "\n".join(lines)
 
 
-def failure_json(ending: Ending, details: Sequence[JsonValue]) -> str:
+def failure_json(status: int, message: str, details: Sequence[JsonValue] = ()) -> str:
     """Return the same for programs."""
-    return encode(
-        {"code": ending.number, "status": ending.code.name, "message": ending.details, "details": list(details)}
-    )
+    return encode({"code": status, "status": status_code(status).name, "message": message, "details": list(details)})
 
 
 def printable(text: str) -> str:

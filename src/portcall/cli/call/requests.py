@@ -72,16 +72,17 @@ class Requests:
         self._directory = directory
         self._method = method
         self._source = source
+        self._name = f"{method.containing_service.full_name}/{method.name}"
 
     async def one(self) -> bytes:
         """Return the only request, which is an empty one if there is nothing."""
-        documents = [document async for document in self._documents()]
-        if len(documents) > 1:
-            second = documents[1]
-            place = f"line {second.line}, column {second.column}"
-            name = f"{self._method.containing_service.full_name}/{self._method.name}"
-            raise ConfigurationError(f"{name} takes one request, and a second one begins in {place}{self._of_source}")
-        return await self._serialized(documents[0] if documents else Document(text="{}", number=1, line=1, column=1))
+        only = None
+        async for document in self._documents():
+            if only is not None:
+                place = f"line {document.line}, column {document.column}{self._of_source}"
+                raise ConfigurationError(f"{self._name} takes one request, and a second one begins in {place}")
+            only = document
+        return await self._serialized(only or Document(text="{}", number=1, line=1, column=1))
 
     async def each(self) -> AsyncIterator[bytes]:
         """Yield the requests as they come."""
