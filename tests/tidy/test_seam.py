@@ -9,6 +9,7 @@ import sys
 
 import grpc
 import pytest
+from grpc._cython import cygrpc
 from grpc.aio import _call, _channel, _interceptor
 
 from portcall.cli import main
@@ -61,3 +62,7 @@ def test_grpcio_knows_the_pollers_that_the_command_line_chooses() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     if grpc.__version__.startswith(main.POLLER_KNOWN_TO):
         assert re.findall(r"Unknown experiment: (\S+)", done.stderr) == ["nonsense"]
+
+
+def test_native_calls_have_what_is_used_beneath_them() -> None:
+    assert inspect.iscoroutinefunction(cygrpc._AioCall.send_serialized_message)  # `portcall call` sends by it

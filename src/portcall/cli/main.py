@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from portcall._version import __version__
 from portcall.cli.ending import exit_within, heed_sigterm
@@ -21,6 +22,8 @@ LEAVE_S = 5.0
 
 POLLER_KNOWN_TO = "1.85."
 """Releases of grpcio whose poller can be chosen."""
+COMPLETION_VARIABLE = "_PORTCALL_COMPLETE"
+"""Where a shell that completes a word says so, by the rules of click."""
 
 
 class CommandPlace(NamedTuple):
@@ -38,7 +41,9 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
         "dev": CommandPlace("portcall.cli.dev.command", "dev", "Run a hub and your app, reload it when it changes."),
         "worker": CommandPlace("portcall.cli.worker", "worker", "Run a worker, which serves the methods of your app."),
         "compile": CommandPlace("portcall.cli.compile", "compile_", "Compile .proto files to Python."),
+        "call": CommandPlace("portcall.cli.call.command", "call", "Call a method: JSON in, JSON out."),
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
+        "completion": CommandPlace("portcall.cli.completion", "completion", "Print what makes a shell complete words."),
     }
 )
 
@@ -58,6 +63,12 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(place.module), place.attribute)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands, without importing each for it."""
+        places = [(name, place) for name, place in COMMANDS.items() if name.startswith(incomplete)]
+        offered = [CompletionItem(name, help=place.purpose) for name, place in places]
+        return [*offered, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands for the help."""
         with formatter.section("Commands"):
@@ -74,12 +85,14 @@ Examples:
   portcall hub                  in one terminal
   portcall worker app:worker    in others: serve the methods of your app.py
   portcall fleet ls             who is there?
+  portcall call --list          what do they serve?
 
 \b
 Exit codes:
   0    done; a hub or a worker has stopped as it was told to
   1    failed, may succeed when tried again: no hub answers, a process died
   2    cannot succeed until the command, a setting or the app is changed
+  64+  a call ended with a status that is not OK: its number and 64
   130  stopped by Ctrl-C, 143 by SIGTERM, before it was done
 
 Every option that says so can be set in the environment instead; the option wins.""",
@@ -96,6 +109,8 @@ def main() -> NoReturn:
     """Run the command line of this process and exit."""
     set_grpc_up()
     heed_sigterm()
+    if COMPLETION_VARIABLE in os.environ:
+        importlib.import_module("portcall.cli.completion")
     code = run(sys.argv[1:])
     exit_within(LEAVE_S, code)
     sys.exit(code)

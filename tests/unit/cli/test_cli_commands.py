@@ -1,12 +1,15 @@
 """The commands: what they say of themselves, and which settings the environment can give them."""
 
+import re
 import subprocess
 import sys
 
 import click
+import grpc
 import pytest
 
 from portcall._version import __version__
+from portcall.cli.exits import CallError
 from portcall.cli.main import COMMANDS, cli, run
 from portcall.core.limits import CallLimits
 from portcall.hub import HubConfig
@@ -73,3 +76,10 @@ def test_help_starts_without_grpc_and_rich() -> None:
     code = "import sys; from portcall.cli.main import run; run(['--help']); print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not {"grpc", "google.protobuf", "rich"} & set(done.stdout.splitlines())
+
+
+def test_help_of_call_has_the_exit_code_of_every_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["call", "--help"]) == 0
+    shown = re.findall(r"\b(\d\d) ([A-Z_]+)\b", capsys.readouterr().out)
+    codes = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
+    assert shown == [(str(CallError("", code.value[0]).exit_code), code.name) for code in codes]
