@@ -1,4 +1,4 @@
-"""grpcio's blocking client, in a thread of its own, on the same routes."""
+"""The blocking client, in a thread of its own, on the same routes."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,8 +16,6 @@ from .service import registers
 from .servicers import ECHO_INITIAL, ECHO_TRAILING, CoroutineServicer, EndlessHandler, scripted
 
 T = TypeVar("T")
-
-pytestmark = pytest.mark.parametrize("route", ["direct", "native"], indirect=True)
 
 METADATA = ((ECHO_INITIAL, "initial value"), (ECHO_TRAILING, b"\xab\xab\xab"))
 UNARY = UnaryRequest(body=body(1000), reply_bytes=2000)

@@ -107,6 +107,11 @@ class LinkCall:
             await self._caller.changed()
         return self._status
 
+    def outcome(self) -> tuple[MetadataTuple, Any]:
+        """Return the initial metadata and the status of a call that is over."""
+        assert self._status is not None
+        return self._initial_metadata or (), self._status
+
     async def initial_metadata(self) -> MetadataTuple:
         """Wait for the reply to begin; return its initial metadata."""
         while self._initial_metadata is None:
@@ -169,6 +174,17 @@ class LinkCall:
         message = await self._caller.read()
         self._close_if_read()
         return cygrpc.EOF if message is None else message
+
+    async def receive_serialized_messages(self) -> list[bytes]:
+        """Wait for a reply; return all that are there by then, or none if there is none any more."""
+        messages: list[bytes] = []
+        message = await self.receive_serialized_message()
+        while message is not cygrpc.EOF:
+            messages.append(message)
+            if not len(self._caller.receiver):
+                break
+            message = await self.receive_serialized_message()
+        return messages
 
     # --- frames ----------------------------------------------------------------------------------------------------
 
