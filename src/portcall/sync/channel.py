@@ -94,13 +94,13 @@ class Mappable:
         return yield_replies(crossing, results, map(partial(self._callable.future, **each), requests), bound)
 
 
-class UnaryUnary(Mappable, grpc.UnaryUnaryMultiCallable[Any, Any]):
+class UnaryUnary(Mappable, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]  # not generic at run time
     """A unary method: call it, or map it over many requests."""
 
     limit_default = LIMIT_DEFAULT
 
 
-class StreamUnary(Mappable, grpc.StreamUnaryMultiCallable[Any, Any]):
+class StreamUnary(Mappable, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]  # not generic at run time
     """A client-streaming method: call it, or map it over many streams of requests."""
 
     limit_default = STREAMS_LIMIT_DEFAULT
