@@ -16,6 +16,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
+from types import CoroutineType
 from typing import Any, Protocol
 
 from portcall.client.session import ClientSession
@@ -179,9 +180,10 @@ class Engine:
     async def _close(self) -> None:
         self.transport.closing()
         await self.session.close()
-        tasks = list(self._tasks)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=LAST_TASKS_S)
+        # Ours have something to tell still; gRPC's wait for the status of the stream that has just ended.
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if rest:
+            _, late = await asyncio.wait(rest, timeout=LAST_TASKS_S)
             for task in late:
                 task.cancel()
             if late:
@@ -193,6 +195,11 @@ class Engine:
 
     async def _suspend(self) -> None:
         await self.session.pause()
+        # gRPC still waits for the status of the stream that was cancelled, and its threads stay for as long. Tasks of
+        # its own are those that are not written in Python.
+        waiting = [task for task in asyncio.all_tasks() if not isinstance(task.get_coro(), CoroutineType)]
+        if waiting:
+            await asyncio.wait(waiting, timeout=PAUSE_S)
         if self._is_paused:
             self._loop.stop()
         else:  # the fork did not wait so long, and is over
