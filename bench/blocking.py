@@ -1,4 +1,4 @@
-"""The process that calls and blocks: takes loads from standard input, as `bench.calling` does, and performs them in threads.
+"""The process that calls and blocks: `bench.calling` for the blocking API. Calls at once are made by threads.
 
 Run as `python -m bench.blocking grpc|portcall ADDRESS`.
 """

@@ -52,13 +52,14 @@ class Opening:
 class Call:
     """What unary calls and streams have in common."""
 
-    __slots__ = ("_engine", "_is_told", "_link_call", "_opening", "_queue")
+    __slots__ = ("_cancel_code", "_engine", "_is_told", "_link_call", "_opening", "_queue")
 
     def __init__(self, engine: Engine, opening: Opening, *, has_queue: bool) -> None:
         self._engine = engine
         self._opening = opening
         self._queue: SimpleQueue[Event] | None = SimpleQueue() if has_queue else None
         self._link_call: LinkCall | None = None
+        self._cancel_code = CANCELLED
         self._is_told = False
         engine.calls.add(self)
         engine.post(self._begin)
@@ -73,8 +74,8 @@ class Call:
             raise
 
     def cancel(self, code: int, details: str) -> None:
-        """End the call. The code is not needed: grpcio's layer has noted it."""
-        self._engine.post(partial(self._cancel, details))
+        """End the call with this code, which is another than CANCELLED where the requests have failed."""
+        self._engine.post(partial(self._cancel, code, details))
 
     def renew(self) -> None:
         """Replace what another thread may have held when this process was forked off."""
@@ -96,9 +97,17 @@ class Call:
     async def _run(self, link_call: LinkCall) -> None:
         raise NotImplementedError
 
-    def _cancel(self, details: str) -> None:
+    def _cancel(self, code: int, details: str) -> None:
         if self._link_call is not None:
+            self._cancel_code = code
             self._link_call.cancel(details)
+
+    def _outcome(self, link_call: LinkCall) -> tuple[Any, Any]:
+        """Return the initial metadata and the status of a call that is over."""
+        initial_metadata, status = link_call.outcome()
+        if link_call.is_locally_cancelled():
+            status = ended(status.details(), self._cancel_code)
+        return initial_metadata, status
 
     def _tell(self, operations: Operations, tag: Tag) -> None:
         """Say that a batch is done, other than the last one."""
@@ -128,7 +137,7 @@ class UnaryCall(Call):
 
     def lose(self, details: str) -> None:
         """End the call where there is no loop to end it on."""
-        self._finish((), None, cancelled(details))
+        self._finish((), None, ended(details))
 
     async def _run(self, link_call: LinkCall) -> None:
         reply = None
@@ -136,7 +145,7 @@ class UnaryCall(Call):
             reply = await link_call.unary_unary(self._request, self._opening.metadata)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # somebody waits for it in another thread
             link_call.set_internal_error(f"{type(error).__name__}: {error}")
-        initial_metadata, status = link_call.outcome()
+        initial_metadata, status = self._outcome(link_call)
         self._finish(initial_metadata, reply if status.code() == 0 else None, status)
 
     def _finish(self, initial_metadata: Any, reply: bytes | None, status: Any) -> None:
@@ -148,6 +157,6 @@ class UnaryCall(Call):
         self._tell_end((*operations[:3], *received), tag)
 
 
-def cancelled(details: str) -> Any:
+def ended(details: str, code: int = CANCELLED) -> Any:
     """Return the status of a call that this side gave up."""
-    return cygrpc.AioRpcStatus(CANCELLED, details, (), "")
+    return cygrpc.AioRpcStatus(code, details, (), "")

@@ -14,7 +14,7 @@ from typing import Any, Final
 import grpc
 
 from portcall.client.transport import LinkCall
-from portcall.sync.calls import CLOSED, Call, Opening, cancelled
+from portcall.sync.calls import CLOSED, Call, Opening, ended
 from portcall.sync.engine import Engine
 from portcall.sync.events import (
     KIND,
@@ -129,7 +129,7 @@ class StreamCall(Call):
         """End the call where there is no loop to end it on."""
         self._release_reader()
         self._release_writer()
-        self._finish((), cancelled(details))
+        self._finish((), ended(details))
 
     # --- on the loop -----------------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class StreamCall(Call):
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # somebody waits for it in another thread
             link_call.set_internal_error(f"{type(error).__name__}: {error}")
         if self._has_one_reply:
-            initial_metadata, status = link_call.outcome()
+            initial_metadata, status = self._outcome(link_call)
             self._finish(initial_metadata, status, reply)
         else:
             await self._await_initial_metadata(link_call)
@@ -159,7 +159,7 @@ class StreamCall(Call):
 
     def _on_done(self) -> None:
         assert self._link_call is not None
-        initial_metadata, status = self._link_call.outcome()
+        initial_metadata, status = self._outcome(self._link_call)
         if self._link_call.is_locally_cancelled() or status.code() == DEADLINE_EXCEEDED:
             # As in gRPC's core, what has come and was not read is not told after these.
             with self._lock:

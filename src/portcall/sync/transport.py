@@ -14,7 +14,7 @@ import grpc
 
 from portcall.client.session import ClientSession
 from portcall.sync import forking
-from portcall.sync.calls import Call, Opening, UnaryCall
+from portcall.sync.calls import CLOSED, Call, Opening, UnaryCall
 from portcall.sync.engine import Engine
 from portcall.sync.events import Batch, ConnectivityEvent, Operations, Tag
 from portcall.sync.streams import StreamCall
@@ -49,7 +49,7 @@ class BlockingTransport:
             with forking.gate:
                 forking.check()
                 if self._is_closed:
-                    raise ValueError("Cannot invoke RPC on closed channel!")
+                    raise ValueError(f"Cannot invoke RPC: {CLOSED}")
                 if self._engine is None:
                     self._engine = Engine(self._make_session)
                     # A channel that nobody holds closes, and nobody waits for it.
