@@ -1,4 +1,4 @@
-"""What a program that blocks holds of a call: futures, streams, cancellation, callbacks; and the life of its channel."""
+"""What a program that blocks holds of a call: futures, streams, cancellation, callbacks; and its channel's life."""
 
 import itertools
 import threading

@@ -187,6 +187,18 @@ async def test_text_for_a_binary_key_is_refused(route: Route) -> None:
         await with_stub(route, CoroutineServicer(), lambda stub: stub.UnaryCall(UNARY, metadata=(("x-bin", "text"),)))
 
 
+@each()
+@pytest.mark.parametrize("entry", [("X-Upper", "1"), ("x-key", "☺"), ("x key", "1")])
+async def test_illegal_metadata_is_refused(route: Route, kind: Kind, entry: tuple[str, str]) -> None:
+    def use(stub: Any) -> Any:
+        with pytest.raises(grpc.RpcError) as caught:
+            replies(kind, begin(kind, stub, metadata=(entry,)))
+        return caught.value
+
+    error = await with_stub(route, CoroutineServicer(), use)
+    assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "Invalid metadata")
+
+
 async def test_status(route: Route) -> None:
     request = UnaryRequest(status=EchoStatus(code=9, details="not now, ☺"))
     with pytest.raises(grpc.RpcError) as caught:

@@ -20,7 +20,7 @@ from portcall.client.credentials import credentials_metadata
 from portcall.client.session import ClientSession
 from portcall.protos.portcall.v1.link_pb2 import End, Frame
 from portcall.wire.caller import CallerEnd, open_frame
-from portcall.wire.metadata import MetadataTuple, from_frame, to_frame
+from portcall.wire.metadata import MetadataTuple, from_frame, is_legal, to_frame
 from portcall.wire.status import status_code
 
 CANCELLED: int = grpc.StatusCode.CANCELLED.value[0]
@@ -206,6 +206,9 @@ class LinkCall:
             self._finish(refusal)
             return
         if request is not None and not self._check_size(request):
+            return
+        if metadata and not is_legal(metadata):
+            self._finish(End(status=INTERNAL, details="Invalid metadata"))
             return
         self._session.connect()
         if self._credentials is not None:
