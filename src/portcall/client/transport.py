@@ -169,6 +169,7 @@ class LinkCall:
 
     async def receive_serialized_message(self) -> Any:
         """Return the next reply, or grpcio's EOF if there is none."""
+        await self._opened()
         if self._is_locally_cancelled:
             return cygrpc.EOF
         message = await self._caller.read()
@@ -218,6 +219,8 @@ class LinkCall:
                 self._finish(End(status=grpc.StatusCode.UNAVAILABLE.value[0], details=str(error)))
                 return
             metadata = (*metadata, *extra)
+            if not self.done():
+                self._renumber()
         if self.done():
             return
         timeout_s = None if self._deadline is None else self._deadline - time.time()
@@ -227,6 +230,14 @@ class LinkCall:
         self._is_opened = True
         self._caller.open(frame, request)
         self._caller.wake()
+
+    def _renumber(self) -> None:
+        """Take a new id: others have been opened while this call waited, and ids on a link must rise."""
+        self._session.remove(self._call_id)
+        self._call_id = self._session.add(self, is_patient=self._is_patient)
+        waited = self._caller
+        self._caller = CallerEnd(self._call_id, _SessionSink(self._session), self._session.message_bytes_max)
+        waited.wake()
 
     async def _opened(self) -> None:
         """Wait until the open has been sent, or the call is over."""

@@ -117,7 +117,7 @@ class Engine:
         self._is_paused = True
         self.post(self._begin_to_suspend)
         thread.join(PAUSE_S)
-        self.delivery.stop(PAUSE_S)
+        self.delivery.rest(PAUSE_S)
 
     def resume(self) -> None:
         """Go on after `pause`."""
@@ -229,15 +229,18 @@ class Engine:
 
 
 class Delivery:
-    """A thread that tells the program how calls have ended: its callbacks may block, and so may not run on the loop.
+    """Tells the program how calls have ended, in a thread: its callbacks may block, and so may not run on the loop.
 
-    There is a thread from the first call that has something to tell until `stop`, and again after it.
+    There is a thread from the first call that has something to tell until `rest` or `stop`. After `rest` there is one
+    again when something is put. What is put after `stop`, as by a program that reads on in a stream whose channel it
+    has closed, has a thread for itself.
     """
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_stopped = False
 
     def put(self, tell: Callable[[], object]) -> None:
         """Have this done by the thread, after all that was put before."""
@@ -246,16 +249,28 @@ class Delivery:
             if self._thread is None:
                 self._thread = threading.Thread(target=_deliver, args=(self._queue,), name="portcall-ends", daemon=True)
                 self._thread.start()
+            if self._is_stopped:
+                self._end()
 
-    def stop(self, timeout_s: float = 0.0) -> None:
+    def rest(self, timeout_s: float) -> None:
         """End the thread once it has done what there is to do, and wait for it so long."""
         with self._lock:
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                self._queue.put(None)
-                self._queue = SimpleQueue()
+            thread = self._end()
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
+
+    def stop(self) -> None:
+        """End the thread once it has done what there is to do."""
+        with self._lock:
+            self._is_stopped = True
+            self._end()
+
+    def _end(self) -> threading.Thread | None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            self._queue = SimpleQueue()
+        return thread
 
 
 def _deliver(queue: "SimpleQueue[Callable[[], object] | None]") -> None:

@@ -28,7 +28,7 @@ STRIDE: Final = 4
 """Requests are taken when there is room for a fourth of the window: threads that meet at every request are slow."""
 
 STRIDE_S: Final = 0.001
-"""Requests that were taken wait no longer than this for others to cross with them, nor do calls for a full stride."""
+"""A request that was taken waits no longer than this for others to cross with it, nor does a part of a stride."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,10 @@ class Crossing:
         self._engine = transport.engine()
         self.session = self._engine.session
         self._requests: deque[Any] = deque()
-        self._has_all = False
+        self.has_all = False
+        """Whether all requests have been taken."""
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     # --- in the caller's thread ------------------------------------------------------------------------------------
@@ -58,11 +60,25 @@ class Crossing:
         self._engine.calls.add(self)
         self._engine.post(lambda: self._begin(results))
 
-    def send(self, requests: list[Any], *, is_all: bool) -> None:
-        """Hand requests over; tell whether they are the last."""
-        self._requests.extend(requests)
-        self._has_all = is_all
+    def take(self, source: Iterator[Any], room: int) -> int:
+        """Take requests for a moment, as many as there is room for, and hand them over; return how many.
+
+        They cross together, or after STRIDE_S where the source keeps the caller waiting.
+        """
+        requests = self._requests
+        count = 0
+        until = time.monotonic() + STRIDE_S
+        for request in islice(source, room):
+            requests.append(request)
+            count += 1
+            if count == 1:
+                self._engine.post(self._wake_soon)
+            if time.monotonic() >= until:
+                break
+        else:
+            self.has_all = count < room
         self._engine.post(self._wake)
+        return count
 
     def close(self) -> None:
         """Cancel what is under way."""
@@ -83,7 +99,7 @@ class Crossing:
 
     async def __anext__(self) -> Any:
         while not self._requests:
-            if self._has_all and not self._requests:
+            if self.has_all and not self._requests:
                 raise StopAsyncIteration
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
@@ -113,7 +129,14 @@ class Crossing:
         else:
             self._task = self._engine.spawn(self._pass_on(results))
 
+    def _wake_soon(self) -> None:
+        if self._timer is None and not self._engine.is_over:
+            self._timer = asyncio.get_running_loop().call_later(STRIDE_S, self._wake)
+
     def _wake(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._waiter is not None:
             _resolve(self._waiter)
 
@@ -136,28 +159,23 @@ class Crossing:
 
 
 def yield_replies(
-    crossing: Crossing,
-    results: MapResults[Any],
-    requests: Iterable[Any],
-    limit: int,
+    crossing: Crossing, results: MapResults[Any], requests: Iterable[Any], limit: int
 ) -> Generator[Any, None, None]:
     """Take requests and yield replies. Closing it cancels the calls."""
     source = iter(requests)
     stride = max(1, limit // STRIDE)
     room_wanted = stride
     taken = yielded = 0
-    has_all = False
     crossing.begin(results)
     try:
         while True:
-            room = 0 if has_all else limit - taken + yielded
+            room = 0 if crossing.has_all else limit - taken + yielded
             if room >= room_wanted:
-                batch, has_all = _take(source, room)
-                crossing.send(batch, is_all=has_all)
-                taken += len(batch)
-                room -= len(batch)
+                count = crossing.take(source, room)
+                taken += count
+                room = 0 if crossing.has_all else room - count
                 room_wanted = stride
-            patience_s = None if has_all or not room else 0.0 if room >= stride else STRIDE_S
+            patience_s = None if not room else 0.0 if room >= stride else STRIDE_S
             try:
                 reply = crossing.replies.get(timeout=patience_s)
             except Empty:
@@ -171,17 +189,6 @@ def yield_replies(
             yield _blocking(reply)
     finally:
         crossing.close()
-
-
-def _take(source: Iterator[Any], room: int) -> tuple[list[Any], bool]:
-    """Take requests for a moment, as many as there is room for; tell whether they were the last."""
-    batch = []
-    until = time.monotonic() + STRIDE_S
-    for request in islice(source, room):
-        batch.append(request)
-        if time.monotonic() >= until:
-            return batch, False
-    return batch, len(batch) < room
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
