@@ -14,6 +14,9 @@ LARGE_BYTES = 65_536
 MANY = 100
 """Calls at once, where there are many."""
 
+THREADS = 50
+"""Threads that call at once, where they block."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -68,6 +71,7 @@ def cases() -> Iterator[Case]:
     for kind, name in ((LoadKind.DOWNLOAD, "server-streaming"), (LoadKind.CHAT, "bidirectional")):
         yield _stream(f"{name}, 100 B", kind, SMALL_BYTES, MESSAGES)
         yield _stream(f"{name}, 64 KiB", kind, LARGE_BYTES, VOLUME)
+    yield from _sync()
 
 
 def _latency() -> Case:
@@ -122,6 +126,26 @@ def _stream(name: str, kind: LoadKind, message_bytes: int, figure: Figure) -> Ca
         figures=(figure,),
         contenders=tuple(Contender(route=route, load=load) for route in (Route.DIRECT, Route.NATIVE, Route.CHANNEL)),
     )
+
+
+def _sync() -> Iterator[Case]:
+    """Return what a program that blocks can do, beside grpcio's blocking channel."""
+    routes = (Route.SYNC_DIRECT, Route.SYNC_NATIVE, Route.SYNC_CHANNEL)
+    one_by_one = Load(kind=LoadKind.ONE_BY_ONE, message_bytes=SMALL_BYTES)
+    at_once = Load(kind=LoadKind.AT_ONCE, message_bytes=SMALL_BYTES, calls_at_once=THREADS)
+    download = Load(kind=LoadKind.DOWNLOAD, message_bytes=SMALL_BYTES)
+    mapped = Contender(
+        route=Route.SYNC_CHANNEL,
+        load=Load(kind=LoadKind.MAP, message_bytes=SMALL_BYTES),
+        name=f"{Route.SYNC_CHANNEL}, map",
+    )
+    for name, figures, load, more in (
+        ("blocking unary, 100 B, one at a time", (P50, P99), one_by_one, ()),
+        (f"blocking unary, 100 B, {THREADS} threads", (CALLS,), at_once, (mapped,)),
+        ("blocking server-streaming, 100 B", (MESSAGES,), download, ()),
+    ):
+        contenders = tuple(Contender(route=route, load=load) for route in routes)
+        yield Case(group="sync", name=name, figures=figures, contenders=(*contenders, *more))
 
 
 Results = dict[tuple[Case, Contender], list[LoadResult]]

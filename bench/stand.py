@@ -15,6 +15,9 @@ class Route(StrEnum):
     NATIVE = "grpc.aio through the hub"
     CHANNEL = "portcall.Channel"
     CHANNEL_TWO_WORKERS = "portcall.Channel, 2 workers"
+    SYNC_DIRECT = "direct grpc"
+    SYNC_NATIVE = "grpc through the hub"
+    SYNC_CHANNEL = "portcall.sync.Channel"
 
 
 class Stand:
@@ -45,6 +48,12 @@ class Stand:
                     caller = Caller("portcall", self.hub(workers=1).address)
                 case Route.CHANNEL_TWO_WORKERS:
                     caller = Caller("portcall", self.hub(workers=2).address)
+                case Route.SYNC_DIRECT:
+                    caller = Caller("grpc", self._start(start_server()).address, module="bench.blocking")
+                case Route.SYNC_NATIVE:
+                    caller = Caller("grpc", self.hub(workers=1).address, module="bench.blocking")
+                case Route.SYNC_CHANNEL:
+                    caller = Caller("portcall", self.hub(workers=1).address, module="bench.blocking")
             self._callers[route] = self._exits.enter_context(caller)
         return self._callers[route]
 

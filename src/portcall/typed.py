@@ -11,12 +11,22 @@ would take, and let them return what any of them would, so each is a valid overr
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 import grpc
 import grpc.aio
 
+from portcall import sync
 from portcall.client import Channel
 
 if TYPE_CHECKING:
@@ -109,6 +119,50 @@ class StreamStreamMultiCallable(grpc.aio.StreamStreamMultiCallable[Request, Resp
         raise NotImplementedError
 
 
+class BlockingMapped(Generic[Item, Response]):
+    """A method whose reply is unary, on a `portcall.sync.Channel`. `Item` is what one call takes."""
+
+    @overload
+    def map(
+        self,
+        requests: Iterable[Item],
+        *,
+        ordered: bool = True,
+        limit: int | None = None,
+        return_exceptions: Literal[False] = False,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+    ) -> Generator[Response, None, None]: ...
+    @overload
+    def map(
+        self,
+        requests: Iterable[Item],
+        *,
+        ordered: bool = True,
+        limit: int | None = None,
+        return_exceptions: bool,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+    ) -> Generator[Response | grpc.RpcError, None, None]: ...
+    def map(self, requests: Any, **_: Any) -> Any:
+        """Call the method once for each request, many at once; see `portcall.sync.channel.Mappable.map`."""
+
+
+if TYPE_CHECKING:  # grpcio's blocking multi-callables are not generic at run time
+
+    class BlockingUnaryUnary(BlockingMapped[Request, Response], grpc.UnaryUnaryMultiCallable[Request, Response]):
+        """A unary method on a `portcall.sync.Channel`."""
+
+    class BlockingStreamUnary(
+        BlockingMapped[Iterable[Request], Response], grpc.StreamUnaryMultiCallable[Request, Response]
+    ):
+        """A client-streaming method on a `portcall.sync.Channel`."""
+
+
 class Stub(Generic[ChannelT_co]):
     """What every stub class is."""
 
@@ -124,6 +178,8 @@ class UnaryUnary(Generic[Request, Response]):
     def __get__(
         self, stub: Stub[grpc.aio.Channel], owner: type
     ) -> grpc.aio.UnaryUnaryMultiCallable[Request, Response]: ...
+    @overload
+    def __get__(self, stub: Stub[sync.Channel], owner: type) -> BlockingUnaryUnary[Request, Response]: ...
     @overload
     def __get__(self, stub: Stub[grpc.Channel], owner: type) -> grpc.UnaryUnaryMultiCallable[Request, Response]: ...
     def __get__(self, stub: Any, owner: type) -> Any:
@@ -152,6 +208,8 @@ class StreamUnary(Generic[Request, Response]):
     def __get__(
         self, stub: Stub[grpc.aio.Channel], owner: type
     ) -> grpc.aio.StreamUnaryMultiCallable[Request, Response]: ...
+    @overload
+    def __get__(self, stub: Stub[sync.Channel], owner: type) -> BlockingStreamUnary[Request, Response]: ...
     @overload
     def __get__(self, stub: Stub[grpc.Channel], owner: type) -> grpc.StreamUnaryMultiCallable[Request, Response]: ...
     def __get__(self, stub: Any, owner: type) -> Any:

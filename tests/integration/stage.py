@@ -84,6 +84,12 @@ class Stage:
         self._exits.push_async_callback(channel.close)
         return channel
 
+    def sync_channel(self, address: str | None, **options: Any) -> portcall.sync.Channel:
+        """A blocking channel, to be used from another thread than the event loop's."""
+        channel = portcall.sync.Channel(address, **options)
+        self._exits.push_async_callback(asyncio.to_thread, channel.close)
+        return channel
+
     def native_channel(self, address: str) -> grpc.aio.Channel:
         # A connection of its own for each channel, as clients on different machines have.
         channel = grpc.aio.insecure_channel(address, (("grpc.use_local_subchannel_pool", 1),))

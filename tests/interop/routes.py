@@ -5,6 +5,7 @@
 """
 
 import abc
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any, cast
@@ -82,8 +83,10 @@ class Route(abc.ABC):
         return await self._exits.enter_async_context(channel)
 
     def connect_blocking(self) -> grpc.Channel:
-        """A channel of grpcio's blocking API; to be used from another thread than the event loop's."""
-        return self._exits.enter_context(self._make_blocking_channel())
+        """A channel of the blocking API; to be used from another thread than the event loop's."""
+        channel = self._make_blocking_channel()
+        self._exits.push_async_callback(asyncio.to_thread, channel.close)
+        return channel
 
     @abc.abstractmethod
     async def _prepare_server(self, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Any: ...
@@ -141,6 +144,9 @@ class ChannelRoute(NativeRoute):
     ) -> grpc.aio.Channel:
         channel: Any = portcall.Channel(self._address, interceptors=interceptors, compression=compression)
         return cast("grpc.aio.Channel", channel)
+
+    def _make_blocking_channel(self) -> grpc.Channel:
+        return portcall.sync.Channel(self._address)
 
 
 ROUTES: dict[str, type[Route]] = {"direct": DirectRoute, "native": NativeRoute, "channel": ChannelRoute}

@@ -65,6 +65,15 @@ class ClientSession:
             self._set_connectivity(grpc.ChannelConnectivity.CONNECTING)
             self._dialer.start()
 
+    async def pause(self) -> None:
+        """Suspend the link and let go of the stream beneath it. `resume` goes on; calls under way stay."""
+        await self._dialer.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`, if there was a link."""
+        if self._connectivity is not grpc.ChannelConnectivity.IDLE:
+            self._dialer.start()
+
     async def close(self) -> None:
         """Say goodbye and stop. Idempotent."""
         await self._dialer.close()

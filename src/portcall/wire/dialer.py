@@ -113,6 +113,14 @@ class Dialer:
         if self._task is None and not self._is_closing:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"dialer {self._config.target}")
 
+    async def pause(self) -> None:
+        """Let go of the stream, but keep the session: `start` resumes it within its grace period."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+            self._suspend("paused")
+
     async def close(self) -> None:
         """Send what is queued, say goodbye and stop. Idempotent, and safe before `start`."""
         self._is_closing = True
@@ -211,11 +219,14 @@ class Dialer:
         self._attempt = 0
         self._owner.on_connectivity(Connectivity.READY, "resumed" if welcome.resumed else "attached")
 
-    def _note_drop(self, reason: str) -> None:
+    def _suspend(self, reason: str) -> None:
         if self.link.state is LinkState.OPEN:
             self.link.suspend()
             loop = asyncio.get_running_loop()
             self._grace_timer = loop.call_later(self._grace_s, self._lose_session, f"link lost: {reason}")
+
+    def _note_drop(self, reason: str) -> None:
+        self._suspend(reason)
         if not self._is_closing:
             self._owner.on_connectivity(Connectivity.FAILING, reason)
 

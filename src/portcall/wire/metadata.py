@@ -20,6 +20,15 @@ def is_forwarded(key: str) -> bool:
     return key == STATUS_DETAILS_KEY or not (key.startswith((":", "grpc-")) or key in _HOP_KEYS)
 
 
+def is_legal(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
+    """Whether gRPC lets a program send this: core ends a call with other metadata before it begins."""
+    return all(
+        _KEY.fullmatch(key)
+        and (key.endswith("-bin") or _TEXT.fullmatch(value if isinstance(value, bytes) else value.encode()))
+        for key, value in metadata
+    )
+
+
 def to_frame(metadata: Iterable[tuple[str, str | bytes]]) -> list[Metadatum]:
     """Return metadata in the form of frames, without what belongs to the transport.
 
