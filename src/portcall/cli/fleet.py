@@ -1,7 +1,6 @@
 """`portcall fleet`."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,11 +9,13 @@ import grpc
 from rich.table import Table
 
 from portcall.cli.exits import FailedError
-from portcall.cli.options import as_json, hub_address
+from portcall.cli.options import as_json, hub_access
 from portcall.cli.output import console, duration, fits, table
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, WorkerStatus
-from portcall.wire.target import hub_target
+from portcall.wire.access import Access
+from portcall.wire.diagnosis import explain, reason
+from portcall.wire.native import open_channel
 
 ANSWER_S = 5.0
 """How long a hub may take to answer."""
@@ -42,17 +43,17 @@ Examples:
   portcall fleet ls
   portcall fleet ls --json | jq -r '.workers[].name'"""
 )
-@hub_address
+@hub_access
 @as_json
-def ls(*, hub: str | None, is_json: bool) -> None:
+def ls(*, access: Access, is_json: bool) -> None:
     """List the workers that are attached to the hub.
 
     A worker is ready, draining (it finishes its calls and takes no new ones) or suspended (its connection dropped, and
     it may come back and go on). ENDED counts the calls that it has ended, UP the time since it came. A terminal that is
     too narrow for all columns gets those that matter most; --json has all.
     """
-    target = hub_target(hub)
-    workers = list_workers(target)
+    target = access.target
+    workers = list_workers(access)
     if is_json:
         click.echo(json.dumps({"hub": target, "workers": [_as_json(worker) for worker in workers]}, indent=2))
     elif workers:
@@ -61,14 +62,14 @@ def ls(*, hub: str | None, is_json: bool) -> None:
         click.echo(f"No workers on the hub at {target}\nStart one:  portcall worker app:worker --hub {target}")
 
 
-def list_workers(target: str) -> Sequence[WorkerStatus]:
+def list_workers(access: Access) -> Sequence[WorkerStatus]:
     """Ask a hub for its workers.
 
     Raises:
         FailedError: it does not answer.
         ConfigurationError: what answers there is not a hub.
     """
-    with grpc.insecure_channel(target) as channel:
+    with open_channel(access) as channel:
         ask = channel.unary_unary(
             "/portcall.v1.Fleet/ListWorkers",
             request_serializer=ListWorkersRequest.SerializeToString,
@@ -77,15 +78,21 @@ def list_workers(target: str) -> Sequence[WorkerStatus]:
         try:
             return ask(ListWorkersRequest(), timeout=ANSWER_S).workers
         except grpc.RpcError as error:
-            raise _explained(target, error) from None
+            raise _explained(access, error) from None
 
 
-def _explained(target: str, error: Any) -> PortcallError:
+def _explained(access: Access, error: Any) -> PortcallError:
+    target = access.target
     match error.code():
+        case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
+            return ConfigurationError(explain(access, error.code(), error.details()))
         case grpc.StatusCode.UNAVAILABLE:
-            reason = re.sub(r"^.*: ", "", error.details())
+            words = explain(access, error.code(), error.details())
+            if not words.startswith("UNAVAILABLE"):
+                return FailedError(f"no hub can be reached at {target}: {words}")
             return FailedError(
-                f"no hub answers at {target} ({reason}). Start one with 'portcall hub', or name another with --hub"
+                f"no hub answers at {target} ({reason(error.details())})."
+                " Start one with 'portcall hub', or name another with --hub"
             )
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")

@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
         "hub": CommandPlace("portcall.cli.hub", "hub", "Run the hub, which workers and clients connect to."),
         "worker": CommandPlace("portcall.cli.worker", "worker", "Run a worker, which serves the methods of your app."),
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
+        "token": CommandPlace("portcall.cli.token", "token", "Make a token, which lets workers or clients in."),
+        "doctor": CommandPlace("portcall.cli.doctor.command", "doctor", "Find out why a hub cannot be reached."),
     }
 )
 

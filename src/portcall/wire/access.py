@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from portcall.errors import ConfigurationError
+from portcall.wire.certificates import read_authorities, read_identity
 from portcall.wire.target import hub_target
 from portcall.wire.tokens import check_token, read_token_file
 
@@ -76,6 +77,19 @@ class Access:
             return read_token_file(self.token)
         return self.token
 
+    def check(self) -> None:
+        """Read every file once, so that a mistake is told before anything is dialled.
+
+        Raises:
+            ConfigurationError: a file cannot be read, or is not what it should be.
+        """
+        self.read_token()
+        if self.tls is not None and self.is_encrypted:
+            if self.tls.ca is not None:
+                read_authorities(self.tls.ca)
+            if self.tls.cert is not None and self.tls.key is not None:
+                read_identity(self.tls.cert, self.tls.key)
+
 
 def resolve_access(
     hub: str | None = None,
@@ -96,7 +110,8 @@ def resolve_access(
         environ: the environment.
 
     Raises:
-        ConfigurationError: something of it cannot be, or the token would travel in clear beyond this machine.
+        ConfigurationError: something of it cannot be, a file cannot be read, or the token would travel in clear beyond
+            this machine.
     """
     target = hub_target(hub, environ)
     if tls is None:
@@ -109,6 +124,7 @@ def resolve_access(
             f"will not send the token to {target} in clear. Add --tls-ca FILE, or --tls if the system trusts the hub's"
             " certificate (in a program: tls=), or --insecure (insecure=True) if something else guards the network"
         )
+    access.check()
     return access
 
 

@@ -27,54 +27,55 @@ class _Sign:
     with_tls: bool | None = None
 
 
-_SIGNS: Final = tuple(
-    _Sign(pattern=re.compile(pattern), meaning=meaning, with_tls=with_tls)
-    for pattern, with_tls, meaning in (
-        (
-            "certificate has expired",
-            True,
-            "the hub's certificate has expired. Renew it; the hub takes a new file up by itself",
-        ),
-        ("certificate is not yet valid", True, "the hub's certificate is not valid yet. Compare the clocks"),
-        (
-            "Hostname Verification Check failed|No match found for server name",
-            True,
-            "the hub's certificate is made out to another name. Dial a name that it has, or have it made out to this one",
-        ),
-        (
-            "CERTIFICATE_VERIFY_FAILED",
-            True,
-            "the hub's certificate is signed by an authority that is not trusted here. Name that authority's file"
-            " with --tls-ca (PORTCALL_TLS_CA)",
-        ),
-        (
-            "WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG",
-            True,
-            "what answers there does not speak TLS. Start the hub with --tls-cert and --tls-key, or leave TLS away here",
-        ),
-        (
-            "missing selected ALPN property",
-            True,
-            "what answers there speaks TLS but not HTTP/2; it may be a proxy that speaks HTTP/1 only",
-        ),
-        (
-            "http1.x server|Failed parsing HTTP/2|Trying to connect an http1",
-            None,
-            "what answers there speaks HTTP/1, so it is no hub; it may be a proxy that has no HTTP/2",
-        ),
-        (
-            "Socket closed|Connection reset|GOAWAY",
-            True,
-            "the hub ended the connection during the TLS handshake. It may ask for a certificate of this program's"
-            " (--tls-cert and --tls-key), or not trust the one that it got",
-        ),
-        (
-            "Socket closed|GOAWAY",
-            False,
-            "what answers there closes the connection at once. If the hub uses TLS, use it here too: --tls-ca FILE or"
-            " --tls",
-        ),
-    )
+_SIGNS: Final = (
+    _Sign(
+        with_tls=True,
+        pattern=re.compile("certificate has expired"),
+        meaning="the hub's certificate has expired. Renew it; the hub takes a new file up by itself",
+    ),
+    _Sign(
+        with_tls=True,
+        pattern=re.compile("certificate is not yet valid"),
+        meaning="the hub's certificate is not valid yet. Compare the clocks of both machines",
+    ),
+    _Sign(
+        with_tls=True,
+        pattern=re.compile("Hostname Verification Check failed"),
+        meaning="the hub's certificate is made out to another name. Dial a name that is in it, or have this one put in",
+    ),
+    _Sign(
+        with_tls=True,
+        pattern=re.compile("CERTIFICATE_VERIFY_FAILED"),
+        meaning="the hub's certificate is signed by an authority that is not trusted here. Name the file of that"
+        " authority with --tls-ca (PORTCALL_TLS_CA)",
+    ),
+    _Sign(
+        with_tls=True,
+        pattern=re.compile("WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG"),
+        meaning="what answers there does not speak TLS. Start the hub with --tls-cert and --tls-key, or leave TLS away"
+        " here",
+    ),
+    _Sign(
+        with_tls=True,
+        pattern=re.compile("missing selected ALPN property"),
+        meaning="what answers there speaks TLS but not HTTP/2; it may be a proxy that speaks HTTP/1 only",
+    ),
+    _Sign(
+        pattern=re.compile("Failed parsing HTTP/2"),
+        meaning="what answers there does not speak HTTP/2, so it is no hub; it may be a proxy that speaks HTTP/1 only",
+    ),
+    _Sign(
+        with_tls=True,
+        pattern=re.compile("Socket closed|Connection reset"),
+        meaning="the connection ended in the TLS handshake. The hub may ask for a certificate of this program's"
+        " (--tls-cert and --tls-key), or not trust the one that it got",
+    ),
+    _Sign(
+        with_tls=False,
+        pattern=re.compile("Socket closed"),
+        meaning="what answers there closes the connection at once. If the hub uses TLS, use it here too:"
+        " --tls-ca FILE or --tls",
+    ),
 )
 
 
@@ -91,9 +92,10 @@ def explain(access: Access, code: grpc.StatusCode, details: str) -> str:
 
 def reason(details: str) -> str:
     """Return what matters of gRPC's details: what happened last, without addresses."""
-    last = details.rpartition("last error: ")[2]
-    last = re.sub(r"^[A-Z_]+: (?:(?:ipv4|ipv6|unix):\S+: )?", "", last)
-    return last.removesuffix(": OK")
+    words = details.removesuffix(": OK").removesuffix("]")
+    if tls_words := re.search(r"OPENSSL_internal:(.*)", words):
+        return tls_words[1]
+    return re.sub(r"^.*: ", "", words)
 
 
 def _mend_refusal(access: Access, code: grpc.StatusCode) -> str:

@@ -105,20 +105,27 @@ def _with(details: Any, entries: Entries) -> Any:
 
 
 class _Adding(
-    grpc.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]  # any messages
-    grpc.UnaryStreamClientInterceptor,  # type: ignore[type-arg]
-    grpc.StreamUnaryClientInterceptor,  # type: ignore[type-arg]
-    grpc.StreamStreamClientInterceptor,  # type: ignore[type-arg]
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
 ):
     """Adds metadata to every call of a blocking channel."""
 
     def __init__(self, entries: Entries) -> None:
         self._entries = entries
 
-    def _add(self, continuation: Any, details: Any, request: Any) -> Any:
-        return continuation(_with(details, self._entries), request)
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(_with(client_call_details, self._entries), request)
 
-    intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = intercept_stream_stream = _add
+    def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(_with(client_call_details, self._entries), request)
+
+    def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return continuation(_with(client_call_details, self._entries), request_iterator)
+
+    def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return continuation(_with(client_call_details, self._entries), request_iterator)
 
 
 class _AioAdding:
@@ -127,26 +134,29 @@ class _AioAdding:
     def __init__(self, entries: Entries) -> None:
         self._entries = entries
 
-    async def _add(self, continuation: Any, details: Any, request: Any) -> Any:
-        changed = _with(details, self._entries)
-        changed = grpc.aio.ClientCallDetails(*changed[:2], grpc.aio.Metadata(*changed.metadata), *changed[3:5])
-        return await continuation(changed, request)
+    def details(self, details: Any) -> grpc.aio.ClientCallDetails:
+        method, timeout, metadata, credentials, wait_for_ready, _ = _with(details, self._entries)
+        return grpc.aio.ClientCallDetails(method, timeout, grpc.aio.Metadata(*metadata), credentials, wait_for_ready)
 
 
-class _AddingUnaryUnary(_AioAdding, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
-    intercept_unary_unary = _AioAdding._add
+class _AddingUnaryUnary(_AioAdding, grpc.aio.UnaryUnaryClientInterceptor):
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(self.details(client_call_details), request)
 
 
-class _AddingUnaryStream(_AioAdding, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]
-    intercept_unary_stream = _AioAdding._add
+class _AddingUnaryStream(_AioAdding, grpc.aio.UnaryStreamClientInterceptor):
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(self.details(client_call_details), request)
 
 
-class _AddingStreamUnary(_AioAdding, grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[type-arg]
-    intercept_stream_unary = _AioAdding._add
+class _AddingStreamUnary(_AioAdding, grpc.aio.StreamUnaryClientInterceptor):
+    async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return await continuation(self.details(client_call_details), request_iterator)
 
 
-class _AddingStreamStream(_AioAdding, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[type-arg]
-    intercept_stream_stream = _AioAdding._add
+class _AddingStreamStream(_AioAdding, grpc.aio.StreamStreamClientInterceptor):
+    async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return await continuation(self.details(client_call_details), request_iterator)
 
 
 def _aio_interceptors(entries: Entries) -> Sequence[grpc.aio.ClientInterceptor]:

@@ -100,7 +100,7 @@ def presented(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[str, st
 
     Of an `authorization` only the Bearer scheme is looked at; any other is the program's own.
     """
-    found = []
+    found: list[tuple[str, str]] = []
     for key, value in metadata:
         if key == TOKEN_KEY:
             found.insert(0, (key, _text(value)))
