@@ -12,7 +12,7 @@ from portcall.cli.exits import FailedError
 from portcall.cli.options import as_json, hub_access
 from portcall.cli.output import console, duration, fits, table
 from portcall.errors import ConfigurationError, PortcallError
-from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, WorkerStatus
+from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, Refusals, WorkerStatus
 from portcall.wire.access import Access
 from portcall.wire.diagnosis import explain, reason
 from portcall.wire.native import open_channel
@@ -53,21 +53,32 @@ def ls(*, access: Access, is_json: bool) -> None:
     too narrow for all columns gets those that matter most; --json has all.
     """
     target = access.target
-    workers = list_workers(access)
+    fleet = ask_fleet(access)
+    refusals = {field.name: getattr(fleet.refusals, field.name) for field in Refusals.DESCRIPTOR.fields}
     if is_json:
-        click.echo(json.dumps({"hub": target, "workers": [_as_json(worker) for worker in workers]}, indent=2))
-    elif workers:
-        _print_table(workers)
+        workers = [_as_json(worker) for worker in fleet.workers]
+        click.echo(json.dumps({"hub": target, "workers": workers, "refusals": refusals}, indent=2))
+        return
+    if fleet.workers:
+        _print_table(fleet.workers)
     else:
         click.echo(f"No workers on the hub at {target}\nStart one:  portcall worker app:worker --hub {target}")
+    if any(refusals.values()):
+        counts = ", ".join(f"{count} {name.upper()}" for name, count in refusals.items() if count)
+        click.echo(f"Refused since the hub started: {counts}. Its log says whom")
 
 
 def list_workers(access: Access) -> Sequence[WorkerStatus]:
-    """Ask a hub for its workers.
+    """Ask a hub for its workers; see `ask_fleet`."""
+    return ask_fleet(access).workers
+
+
+def ask_fleet(access: Access) -> ListWorkersReply:
+    """Ask a hub for its fleet.
 
     Raises:
         FailedError: it does not answer.
-        ConfigurationError: what answers there is not a hub.
+        ConfigurationError: what answers there is not a hub, or wants another token.
     """
     with open_channel(access) as channel:
         ask = channel.unary_unary(
@@ -76,7 +87,7 @@ def list_workers(access: Access) -> Sequence[WorkerStatus]:
             response_deserializer=ListWorkersReply.FromString,
         )
         try:
-            return ask(ListWorkersRequest(), timeout=ANSWER_S).workers
+            return ask(ListWorkersRequest(), timeout=ANSWER_S)
         except grpc.RpcError as error:
             raise _explained(access, error) from None
 

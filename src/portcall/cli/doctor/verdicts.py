@@ -37,7 +37,7 @@ def _tls_in_words(access: Access) -> str:
         return "no TLS"
     if not access.is_encrypted:
         return "no TLS, which a unix socket does not need"
-    trusted = "the system's authorities" if access.tls.ca is None else f"those of {access.tls.ca}"
+    trusted = "the system's authorities" if access.tls.ca is None else str(access.tls.ca)
     shown = "" if access.tls.cert is None else f" and shows {access.tls.cert}"
     return f"TLS that trusts {trusted}{shown}"
 
