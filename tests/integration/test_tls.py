@@ -228,9 +228,7 @@ async def test_worker_dials_with_the_certificate_that_its_files_have_now(
     hub = await encrypted(stage, authority.server(ca=authority.ca))
     stranger: Issued = other.issue()
     tls = portcall.Tls(ca=authority.ca, cert=stranger.cert, key=stranger.key)
-    starting = asyncio.ensure_future(
-        stage.make_worker(by_name(hub), UnaryCall=echo, token=TOKEN, tls=tls).start()
-    )
+    starting = asyncio.ensure_future(stage.make_worker(by_name(hub), UnaryCall=echo, token=TOKEN, tls=tls).start())
     await until(lambda: "cannot be reached, dialling on" in caplog.text)
     replace(stranger, authority.issue())
     await starting

@@ -46,7 +46,7 @@ def token(*, roles: tuple[str, ...], name: str, append: Path | None, out: Path |
     Prints the line for the hub's file; with --append the token alone, unless --out has put that into a file.
     """
     secret = secrets.token_urlsafe(TOKEN_BYTES)
-    line = f"{','.join(dict.fromkeys(roles or ROLES))} {secret} {name}".rstrip()
+    line = f"{','.join(dict.fromkeys(roles or ROLES))} {secret} {' '.join(name.split())}".rstrip()
     try:
         parse_tokens(line, "--name", b"")
     except ConfigurationError as error:

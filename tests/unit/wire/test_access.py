@@ -86,7 +86,9 @@ def test_token_does_not_travel_in_clear_beyond_this_machine(target: str) -> None
     assert resolve_access(target, environ={}).token is None
 
 
-@pytest.mark.parametrize("target", ["localhost:70", "127.1.2.3:70", "[::1]:70", "unix:/run/hub.sock", "dns:localhost:7"])
+@pytest.mark.parametrize(
+    "target", ["localhost:70", "127.1.2.3:70", "[::1]:70", "unix:/run/hub.sock", "dns:localhost:7"]
+)
 def test_token_may_travel_in_clear_on_this_machine(target: str) -> None:
     assert is_this_machine(target)
     assert resolve_access(target, token=TOKEN, environ={}).token == TOKEN

@@ -39,7 +39,11 @@ ENCRYPTED = Access(target="hub:7", tls=Tls())
             "made out to another name",
         ),
         (ENCRYPTED, f"{ALL}{PEER}Cannot check peer: missing selected ALPN property.", "but not HTTP/2"),
-        (ENCRYPTED, f"{ALL}UNAVAILABLE: ipv4:127.0.0.1:7: Socket closed", "may ask for a certificate of this program's"),
+        (
+            ENCRYPTED,
+            f"{ALL}UNAVAILABLE: ipv4:127.0.0.1:7: Socket closed",
+            "may ask for a certificate of this program's",
+        ),
         (PLAIN, f"{ALL}UNAVAILABLE: ipv4:127.0.0.1:7: Socket closed", "use it here too: --tls-ca FILE or --tls"),
         (
             PLAIN,

@@ -95,7 +95,8 @@ def _certificate_facts(look: TlsLook) -> dict[str, Any]:
     return {
         "subject": _distinguished(certificate.get("subject", ())),
         "issuer": _distinguished(certificate.get("issuer", ())),
-        "names": [value for _, value in certificate.get("subjectAltName", ())],
+        # Python writes IPv6 addresses out in full.
+        "names": [server_name(value) for _, value in certificate.get("subjectAltName", ())],
         "not_before": certificate.get("notBefore", "unknown"),
         "not_after": certificate.get("notAfter", "unknown"),
         "version": look.version,
