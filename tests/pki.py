@@ -1,7 +1,6 @@
 """An authority and its certificates, in files as users have them."""
 
-import datetime
-import os
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import trustme
 from portcall.hub import ServerTls
 from portcall.wire.access import Tls
 
-DAY = datetime.timedelta(days=1)
+DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,7 @@ class Authority:
     def issue(self, *names: str, days_left: int = 90) -> Issued:
         """Make out a certificate; by default to this machine. With a negative number of days it has expired."""
         self._count += 1
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         made = self._authority.issue_cert(
             *(names or ("localhost", "127.0.0.1", "::1")), not_before=now - 9 * DAY, not_after=now + days_left * DAY
         )
@@ -60,5 +59,5 @@ class Authority:
 
 def replace(old: Issued | ServerTls, new: Issued | ServerTls) -> None:
     """Put a certificate into the files of another one, first the key, as a renewal does it."""
-    os.replace(new.key, old.key)
-    os.replace(new.cert, old.cert)
+    new.key.replace(old.key)
+    new.cert.replace(old.cert)

@@ -53,7 +53,7 @@ async def find(
     roles: tuple[Role, ...] = (),
     idle_s: float = 0.0,
     timeout_s: float = 30.0,
-    environ: Mapping[str, str] = {},  # noqa: B006  # nobody writes to it
+    environ: Mapping[str, str] = {},  # nobody writes to it
 ) -> list[Finding]:
     access = resolve_access(target, token=token, tls=tls, environ={})
     wanted = Examination(access=access, roles=roles, idle_s=idle_s, timeout_s=timeout_s, environ=environ)

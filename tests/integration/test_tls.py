@@ -129,8 +129,8 @@ async def test_hub_that_asks_for_certificates_takes_only_those_of_its_authority(
 async def test_hub_does_not_start_with_files_that_cannot_be(stage: Stage, authority: Authority) -> None:
     with pytest.raises(ConfigurationError, match="the key is another certificate's"):
         await encrypted(stage, ServerTls(cert=authority.issue().cert, key=authority.issue().key))
+    issued = authority.issue()
     with pytest.raises(ConfigurationError, match="has no certificate in PEM form"):
-        issued = authority.issue()
         await encrypted(stage, ServerTls(cert=issued.cert, key=issued.key, ca=issued.key))
 
 

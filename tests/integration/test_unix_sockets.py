@@ -83,7 +83,7 @@ async def test_socket_of_a_dead_hub_is_replaced(stage: Stage, path: Path) -> Non
 async def test_socket_of_a_live_hub_is_left_to_it(stage: Stage, path: Path) -> None:
     address = f"unix:{path}"
     await stage.hub(listen=address)
-    with pytest.raises(ConfigurationError, match="another process listens there. Stop it, or choose"):
+    with pytest.raises(ConfigurationError, match=r"another process listens there\. Stop it, or choose"):
         await stage.hub(listen=address)
     await stage.worker(address, UnaryCall=echo)
     assert await stage.stub(address).UnaryCall(UnaryRequest()) == UnaryReply()
@@ -107,13 +107,13 @@ async def test_what_is_no_socket_is_left_alone(stage: Stage, path: Path, kind: s
         path.mkdir()
     else:
         path.symlink_to("elsewhere")
-    with pytest.raises(ConfigurationError, match="there is a file that is no socket. Choose another path"):
+    with pytest.raises(ConfigurationError, match=r"there is a file that is no socket\. Choose another path"):
         await stage.hub(listen=f"unix:{path}")
     assert path.is_symlink() or path.exists()
 
 
 async def test_path_that_cannot_be_is_said_in_words(stage: Stage, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there is no folder .*nope. Make it first"):
+    with pytest.raises(ConfigurationError, match=r"there is no folder .*nope\. Make it first"):
         await stage.hub(listen=f"unix:{tmp_path}/nope/hub.sock")
     with pytest.raises(ConfigurationError, match="a socket's path has at most 107 bytes"):
         await stage.hub(listen=f"unix:{tmp_path}/{'x' * 120}")

@@ -76,7 +76,7 @@ def test_flag_that_is_neither_is_named() -> None:
 
 @pytest.mark.parametrize("target", ["hub.example:70", "10.0.0.1:70", "[fd00::1]:70", "dns:localhost.example:70"])
 def test_token_does_not_travel_in_clear_beyond_this_machine(target: str) -> None:
-    with pytest.raises(ConfigurationError, match="will not send the token to .* in clear") as raised:
+    with pytest.raises(ConfigurationError, match=r"will not send the token to .* in clear") as raised:
         resolve_access(target, token=TOKEN, environ={})
     assert "--tls-ca" in str(raised.value)
     assert TOKEN not in str(raised.value)

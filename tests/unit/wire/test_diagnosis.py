@@ -9,6 +9,11 @@ from portcall.wire.diagnosis import explain, reason
 ALL = "failed to connect to all addresses; last error: "
 PEER = "UNKNOWN: ipv4:127.0.0.1:7: "
 TLS = f"{ALL}{PEER}Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:1000007d:SSL routines:"
+NAME = "Hostname Verification Check failed."
+HTTP1 = (
+    "Failed parsing HTTP/2 (Expected SETTINGS frame as the first frame, got frame type 80) (Trying to connect an"
+    " http1.x server (HTTP status 400))"
+)
 TOKEN = "abcdefghijklmnop-0123"
 
 PLAIN = Access(target="hub:7")
@@ -35,7 +40,7 @@ ENCRYPTED = Access(target="hub:7", tls=Tls())
         ),
         (
             ENCRYPTED,
-            f"{ALL}{PEER}Custom verification check failed with error: UNAUTHENTICATED: Hostname Verification Check failed.",
+            f"{ALL}{PEER}Custom verification check failed with error: UNAUTHENTICATED: {NAME}",
             "made out to another name",
         ),
         (ENCRYPTED, f"{ALL}{PEER}Cannot check peer: missing selected ALPN property.", "but not HTTP/2"),
@@ -47,8 +52,7 @@ ENCRYPTED = Access(target="hub:7", tls=Tls())
         (PLAIN, f"{ALL}UNAVAILABLE: ipv4:127.0.0.1:7: Socket closed", "use it here too: --tls-ca FILE or --tls"),
         (
             PLAIN,
-            f"{ALL}INTERNAL: ipv4:127.0.0.1:7: Failed parsing HTTP/2 (Expected SETTINGS frame as the first frame, got"
-            " frame type 80) (Trying to connect an http1.x server (HTTP status 400))",
+            f"{ALL}INTERNAL: ipv4:127.0.0.1:7: {HTTP1}",
             "does not speak HTTP/2, so it is no hub",
         ),
     ],

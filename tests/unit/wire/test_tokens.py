@@ -71,7 +71,7 @@ def test_file_of_another_kind_is_refused_and_not_shown(tmp_path: Path, content: 
 
 
 def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot read the token file .*nope: No such file"):
+    with pytest.raises(ConfigurationError, match=r"cannot read the token file .*nope: No such file"):
         read_token_file(tmp_path / "nope")
 
 
