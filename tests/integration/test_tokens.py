@@ -216,12 +216,12 @@ async def test_refusals_are_counted_and_logged_without_the_secret(
         await status_of(stub.UnaryCall(UnaryRequest(), metadata=bearer(token)))
     await status_of(interop_stub(stage.channel(hub.address, token=WORKER)).UnaryCall(UnaryRequest()))
     starting = asyncio.ensure_future(stage.make_worker(hub.address, UnaryCall=echo, token=UNKNOWN).start())
-    await until(lambda: "a worker's link: this hub does not know the token" in caplog.text)
+    await until(lambda: "refused a worker's link at ipv4:127.0.0.1:" in caplog.text)
     starting.cancel()
     refusals = (await list_workers(stage, hub, bearer(CLIENT))).refusals
     assert refusals.unauthenticated >= 4
     assert refusals.permission_denied >= 2
-    assert "PERMISSION_DENIED: refused ipv4:127.0.0.1:" in caplog.text
+    assert "PERMISSION_DENIED: refused a call of /interop.Interop/UnaryCall at ipv4:127.0.0.1:" in caplog.text
     assert "the token 'crane' has not the role client" in caplog.text
     assert not [secret for secret in (WORKER, CLIENT, BOTH, UNKNOWN) if secret in caplog.text]
 
@@ -231,7 +231,10 @@ async def test_flood_of_refusals_is_told_in_a_line(
 ) -> None:
     hub = await guarded()
     stub = stage.native_stub(hub.address)
-    await asyncio.gather(*(status_of(stub.UnaryCall(UnaryRequest(), metadata=bearer(UNKNOWN))) for _ in range(50)))
+    calls = [stub.UnaryCall(UnaryRequest(), metadata=bearer(UNKNOWN)) for _ in range(25)]
+    channel = stage.native_channel(hub.address)
+    calls += [channel.unary_unary(f"/no.Such/Method{number}")(b"", metadata=bearer(UNKNOWN)) for number in range(25)]  # type: ignore[arg-type]
+    await asyncio.gather(*(status_of(call) for call in calls))
     assert caplog.text.count("refused") == 1
     assert (await list_workers(stage, hub, bearer(CLIENT))).refusals.unauthenticated == 50
 

@@ -15,7 +15,7 @@ import grpc
 
 from portcall.errors import ConfigurationError
 from portcall.hub.ingress import Ingress
-from portcall.hub.tokens import Admission, Refusal, Role, Token, Tokens, decide, parse_tokens, still_admits
+from portcall.hub.tokens import Admission, Refusal, Role, Token, Tokens, decide, digest, parse_tokens, still_admits
 from portcall.wire.metadata import MetadataTuple
 from portcall.wire.tokens import is_readable_by_others, read_text
 
@@ -46,8 +46,10 @@ class Guard:
         self._file = file
         self._reread_s = reread_s
         self._key = secrets.token_bytes(32)
-        self._text = text if file is None else read_text(file, "the token file")
-        self._tokens: Tokens = parse_tokens(self._text, str(file or "the hub's token"), self._key)
+        if file is not None:
+            text = read_text(file, "the token file")
+        self._taken = digest(text, self._key)
+        self._tokens: Tokens = parse_tokens(text, str(file or "the hub's token"), self._key)
         self._listeners: list[Callable[[], None]] = []
         self._watching: asyncio.Task[None] | None = None
         self._log = RefusalLog()
@@ -80,33 +82,38 @@ class Guard:
         """Whether what was admitted with a token would be admitted now."""
         return still_admits(self._tokens, token, role)
 
-    async def refuse(self, refusal: Refusal, what: str, context: Context) -> NoReturn:
-        """Count, log and end a call that may not be made."""
+    async def refuse(self, refusal: Refusal, kind: str, context: Context, *, method: str = "") -> NoReturn:
+        """Count, log and end a call or link that may not be made; the peer has chosen its method."""
         self.refusals[refusal.code] += 1
-        words = self._log.words(context.peer(), f"{what}: {refusal.details}", time.monotonic())
-        if words is not None:
-            logger.warning("%s: refused %s", refusal.code.name, words)
+        alike = self._log.admit(context.peer(), f"{kind}: {refusal.details}", time.monotonic())
+        if alike is not None:
+            more = f" ({alike} more like it since the last time)" if alike else ""
+            what, words = f"{kind} of {method}" if method else kind, f"{refusal.details}{more}"
+            logger.warning("%s: refused %s at %s: %s", refusal.code.name, what, context.peer(), words)
         await context.abort(refusal.code, refusal.details)
 
     async def _watch(self, file: Path) -> None:
         """Take up each new version of the file that has no mistake; keep the one before otherwise."""
-        seen = self._text
+        before = self._taken
         while True:
             await asyncio.sleep(self._reread_s)
-            before, seen = seen, self._read(file, seen)
-            if seen == before and seen != self._text:
-                self._text = seen
-                self._take(file, seen)
+            text = self._read(file)
+            if text is None:
+                continue
+            seen = digest(text, self._key)
+            if seen == before and seen != self._taken:
+                self._taken = seen
+                self._take(file, text)
+            before = seen
 
-    def _read(self, file: Path, seen: str) -> str:
-        """Return what is in the file; if it cannot be read, say so once, and return what was seen last."""
+    def _read(self, file: Path) -> str | None:
+        """Return what is in the file, or None if it cannot be read, which is said once a minute."""
         try:
-            text = read_text(file, "the token file")
+            return read_text(file, "the token file")
         except ConfigurationError as error:
-            if self._log.words("", str(error), time.monotonic()) is not None:
+            if self._log.admit("", str(error), time.monotonic()) is not None:
                 logger.error("The tokens stay as they were: %s", error)  # noqa: TRY400  # nobody needs the trace
-            return seen
-        return text
+            return None
 
     def _take(self, file: Path, text: str) -> None:
         try:
@@ -121,26 +128,20 @@ class Guard:
 
 
 class RefusalLog:
-    """Keeps a flood of refusals from flooding the log: those that look alike are told once a minute."""
+    """Keeps a flood of refusals from flooding the log: those of one host for one reason are told once a minute."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
 
-    def words(self, peer: str, words: str, now: float) -> str | None:
-        """Return what to log of a refusal, or None if it was logged just now; ports of one host are alike."""
-        key = (_host(peer), words)
+    def admit(self, peer: str, reason: str, now: float) -> int | None:
+        """Return None if one like this was told just now, and else how many were not told since the last one was."""
+        key = (peer.rpartition(":")[0], reason)
         at, untold = self._last.pop(key, (now - SAME_REFUSAL_S, 0))
         is_due = now - at >= SAME_REFUSAL_S
         self._last[key] = (now, 0) if is_due else (at, untold + 1)
         if len(self._last) > REFUSALS_KEPT_MAX:
             self._last.popitem(last=False)
-        if not is_due:
-            return None
-        return f"{peer}: {words}" + (f" ({untold} more like it since the last time)" if untold else "")
-
-
-def _host(peer: str) -> str:
-    return peer.rpartition(":")[0]
+        return untold if is_due else None
 
 
 class Guarded(grpc.GenericRpcHandler):
@@ -172,6 +173,6 @@ class Guarded(grpc.GenericRpcHandler):
 
     def _refusing(self, refusal: Refusal, method: str) -> Handler:
         async def refuse(_: object, context: Context) -> None:
-            await self._guard.refuse(refusal, f"a call of {method}", context)
+            await self._guard.refuse(refusal, "a call", context, method=method)
 
         return grpc.stream_stream_rpc_method_handler(refuse)

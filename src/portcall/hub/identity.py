@@ -41,8 +41,8 @@ class ServerIdentity:
             ConfigurationError: a file cannot be read, or is not what it should be.
         """
         self._tls = tls
+        self._seen = self._contents()
         self._shown = self._read()
-        self._complaint = ""
         if is_readable_by_others(tls.key):
             logger.warning("Every user of this machine can read the hub's key: chmod o-r %s", tls.key)
 
@@ -58,21 +58,33 @@ class ServerIdentity:
         tls = self._tls
         return read_identity(tls.cert, tls.key), None if tls.ca is None else read_authorities(tls.ca)
 
+    def _contents(self) -> tuple[bytes | None, ...]:
+        """Return what is in the files, without judging it; None for one that cannot be read."""
+        return tuple(_content(path) for path in (self._tls.cert, self._tls.key, self._tls.ca) if path is not None)
+
     def _newer(self) -> grpc.ServerCertificateConfiguration | None:
         """Return what the files have now, or None if that is what is shown, or cannot be."""
+        seen = self._contents()
+        if seen == self._seen:
+            return None
+        self._seen = seen
         try:
             found = self._read()
         except ConfigurationError as error:
-            if str(error) != self._complaint:
-                self._complaint = str(error)
-                logger.error("The hub shows the certificate that it had: %s", error)  # noqa: TRY400  # no trace needed
+            logger.error("The hub shows the certificate that it had: %s", error)  # noqa: TRY400  # nobody needs the trace
             return None
-        self._complaint = ""
         if found == self._shown:
             return None
         self._shown = found
         logger.info("Took up a new certificate from %s", self._tls.cert)
         return _configuration(*found)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _configuration(identity: Identity, authorities: bytes | None) -> grpc.ServerCertificateConfiguration:
