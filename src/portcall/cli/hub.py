@@ -89,7 +89,7 @@ With --json the hub prints one line to stdout, when it is ready:
 )
 @setting(
     "--insecure",
-    "Listen beyond this machine although nothing is encrypted and nobody has to prove who they are.",
+    "Listen beyond this machine without TLS, or without tokens.",
     is_flag=True,
     default=False,
     variable="PORTCALL_HUB_INSECURE",
@@ -198,7 +198,7 @@ def hub(
         is_insecure=insecure,
         tls=_tls(tls_cert, tls_key, tls_ca),
         token_file=token_file,
-        token=os.environ.get(TOKEN_VARIABLE) or None,
+        token=None if token_file is not None else os.environ.get(TOKEN_VARIABLE) or None,
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         links_max=links_max,
@@ -237,12 +237,12 @@ def _tls(cert: Path | None, key: Path | None, ca: Path | None) -> ServerTls | No
 
 
 def _log_access(config: HubConfig) -> None:
-    """Say who may come in: a hub that was meant to be guarded and is not should be noticed."""
-    tls = "no TLS" if config.tls is None else "TLS" if config.tls.ca is None else "TLS, certificates on both sides"
-    tokens = "tokens of PORTCALL_TOKEN" if config.token is not None else "no tokens"
-    if config.token_file is not None:
-        tokens = f"tokens of {config.token_file}"
-    logger.info("Access: %s, %s", tls, tokens)
+    """Say who may come in, if not everybody: half of a guard should be noticed."""
+    tokens = config.token_file or (config.token and TOKEN_VARIABLE)
+    if config.tls is None and tokens is None:
+        return
+    tls = "no TLS" if config.tls is None else "TLS" if config.tls.ca is None else "TLS with certificates on both sides"
+    logger.info("Access: %s, %s", tls, f"the tokens of {tokens}" if tokens else "no tokens")
 
 
 def _ready_words(config: HubConfig, address: str) -> str:

@@ -56,7 +56,12 @@ def token(*, roles: tuple[str, ...], name: str, append: Path | None, out: Path |
     if append is None:
         click.echo(line)
         return
-    _append(append, line)
+    try:
+        _append(append, line)
+    except FailedError:
+        if out is not None:
+            out.unlink()
+        raise
     if out is None:
         click.echo(secret)
 

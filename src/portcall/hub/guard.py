@@ -97,14 +97,22 @@ class Guard:
         before = self._taken
         while True:
             await asyncio.sleep(self._reread_s)
-            text = self._read(file)
-            if text is None:
-                continue
-            seen = digest(text, self._key)
-            if seen == before and seen != self._taken:
-                self._taken = seen
-                self._take(file, text)
-            before = seen
+            try:
+                before = self._look(file, before)
+            except Exception:
+                # A defect of ours must not keep tokens in force that were taken away.
+                logger.exception("The token file %s was looked at in vain", file)
+
+    def _look(self, file: Path, before: bytes) -> bytes:
+        """Take up what is in the file if the look before saw the same; return what to compare the next look with."""
+        text = self._read(file)
+        if text is None:
+            return before
+        seen = digest(text, self._key)
+        if seen == before and seen != self._taken:
+            self._taken = seen
+            self._take(file, text)
+        return seen
 
     def _read(self, file: Path) -> str | None:
         """Return what is in the file, or None if it cannot be read, which is said once a minute."""

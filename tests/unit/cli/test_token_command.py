@@ -64,7 +64,9 @@ def test_file_that_is_there_is_not_overwritten(capsys: pytest.CaptureFixture[str
 def test_places_that_cannot_be_written_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["token", "--out", f"{tmp_path}/no/where"]) == 2
     assert f"cannot write {tmp_path}/no/where: No such file or directory" in capsys.readouterr().err
-    assert run(["token", "--append", str(tmp_path)]) == 1
+    mine = tmp_path / "mine"
+    assert run(["token", "--append", str(tmp_path), "--out", str(mine)]) == 1
+    assert not mine.exists()
     assert f"cannot append to {tmp_path}: Is a directory" in capsys.readouterr().err
 
 

@@ -178,7 +178,9 @@ def checking_context(tls: Tls) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.check_hostname = True
     authorities = system_authorities() if tls.ca is None else read_authorities(tls.ca)
-    if authorities is not None:
+    if authorities is None:
+        context.load_default_certs()
+    else:
         context.load_verify_locations(cadata=authorities.decode("ascii", "ignore"))
     return context
 
