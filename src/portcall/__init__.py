@@ -13,9 +13,10 @@ from portcall.errors import ConfigurationError, PortcallError, ProtocolError
 if TYPE_CHECKING:
     from portcall import sync
     from portcall.client import Channel
+    from portcall.wire.access import Tls
     from portcall.worker import Worker
 else:
-    _MODULES = {"Channel": "portcall.client", "Worker": "portcall.worker"}
+    _MODULES = {"Channel": "portcall.client", "Tls": "portcall.wire.access", "Worker": "portcall.worker"}
 
     def __getattr__(name: str) -> object:
         """Import what needs gRPC only when asked for: the command line sets gRPC up before, and starts faster."""
@@ -27,4 +28,4 @@ else:
         return value
 
 
-__all__ = ["Channel", "ConfigurationError", "PortcallError", "ProtocolError", "Worker", "__version__", "sync"]
+__all__ = ["Channel", "ConfigurationError", "PortcallError", "ProtocolError", "Tls", "Worker", "__version__", "sync"]

@@ -1,8 +1,10 @@
 """What a test puts up: hubs, workers, channels and proxies, closed in the reverse order when it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -44,8 +46,10 @@ class Stage:
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         settle_s: float = 0.0,
         on_call: OnCall | None = None,
+        access: Mapping[str, Any] = MappingProxyType({}),
         **limits: Any,
     ) -> Hub:
+        """A hub that listens; `access` are those settings of `HubConfig` that say who may come in."""
         config = HubConfig(
             listen=listen,
             grace_s=grace_s,
@@ -55,6 +59,7 @@ class Stage:
             message_bytes_max=message_bytes_max,
             limits=CallLimits(settle_s=settle_s, **limits),
             liveness=Liveness(ping_interval_s=ping_interval_s),
+            **access,
         )
         return await self._exits.enter_async_context(Hub(config, on_call=on_call))
 
@@ -71,10 +76,12 @@ class Stage:
         slots: int = 100,
         name: str | None = None,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        token: str | Path | None = None,
+        tls: portcall.Tls | None = None,
         **handlers: Any,
     ) -> portcall.Worker:
         """A worker with these methods of `Interop`."""
-        worker = portcall.Worker(address, slots=slots, name=name, interceptors=interceptors)
+        worker = portcall.Worker(address, slots=slots, name=name, interceptors=interceptors, token=token, tls=tls)
         registers(scripted(**handlers))(worker)
         self._exits.push_async_callback(worker.stop)
         return worker

@@ -3,6 +3,9 @@
 import grpc
 
 from portcall._version import __version__
+from portcall.wire.access import Access
+from portcall.wire.native import dial
+from portcall.wire.tokens import Entries, own_entries
 
 OPTIONS = (
     ("grpc.primary_user_agent", f"portcall/{__version__}"),
@@ -12,9 +15,15 @@ OPTIONS = (
 )
 
 
-def open_channel(target: str) -> grpc.aio.Channel:
-    """Return a channel to the server at an address as gRPC takes it. Nothing is dialled yet."""
-    return grpc.aio.insecure_channel(target, OPTIONS)
+def open_channel(access: Access) -> grpc.aio.Channel:
+    """Return a channel to a server, each call on which brings `token_metadata` by itself. Nothing is dialled yet."""
+    return dial(access, OPTIONS)
+
+
+def token_metadata(access: Access) -> Entries:
+    """Return the metadata that shows the token, if there is one. Not to be printed."""
+    token = access.read_token()
+    return () if token is None else own_entries(token)
 
 
 def unreachable(target: str, reason: str) -> str:

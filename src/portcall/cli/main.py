@@ -44,6 +44,8 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
         "call": CommandPlace("portcall.cli.call.command", "call", "Call a method: JSON in, JSON out."),
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
         "completion": CommandPlace("portcall.cli.completion", "completion", "Print what makes a shell complete words."),
+        "token": CommandPlace("portcall.cli.token", "token", "Make a token, which lets workers or clients in."),
+        "doctor": CommandPlace("portcall.cli.doctor.command", "doctor", "Find out why a hub cannot be reached."),
     }
 )
 

@@ -1,5 +1,6 @@
 """`Channel`: the drop-in `grpc.Channel`."""
 
+import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -11,7 +12,7 @@ from portcall.client.session import ClientSession
 from portcall.sync.mapping import Crossing, yield_replies
 from portcall.sync.plain import PlainChannel
 from portcall.sync.transport import BlockingTransport
-from portcall.wire.target import hub_target
+from portcall.wire.access import Tls, resolve_access
 
 STREAMS_LIMIT_DEFAULT = 64
 """Streams of requests that a map takes at once, unless told otherwise: each has a thread that iterates over it."""
@@ -118,9 +119,10 @@ class Channel(grpc.Channel):
         interceptors: client interceptors, the first outermost. `grpc.intercept_channel` works as well, but the stubs
             of what it returns have no `map`.
         compression: accepted for likeness; a link does not compress.
+        token, tls, insecure: how the hub lets this program in; see `portcall.Channel`.
 
     Raises:
-        ConfigurationError: `hub` cannot be dialled.
+        ConfigurationError: `hub` cannot be dialled in this way.
     """
 
     def __init__(
@@ -129,10 +131,13 @@ class Channel(grpc.Channel):
         *,
         interceptors: Sequence[Interceptor] | None = None,
         compression: grpc.Compression | None = None,
+        token: str | os.PathLike[str] | None = None,
+        tls: Tls | bool | None = None,
+        insecure: bool | None = None,
     ) -> None:
-        target = hub_target(hub)
-        self._transport = BlockingTransport(lambda: ClientSession(target))
-        self._plain = PlainChannel(self._transport, target)
+        access = resolve_access(hub, token=token, tls=tls, is_insecure=insecure)
+        self._transport = BlockingTransport(lambda: ClientSession(access))
+        self._plain = PlainChannel(self._transport, access.target)
         self._intercepted: grpc.Channel = grpc.intercept_channel(self._plain, *interceptors or ())
         self._has_interceptors = bool(interceptors)
 

@@ -27,13 +27,18 @@ def test_purpose_in_the_list_begins_the_command_s_own_help(name: str) -> None:
     assert (command(name).help or "").startswith(purpose)
 
 
+WAY_TO_THE_HUB = {"--hub", "--token-file", "--tls", "--tls-ca", "--tls-cert", "--tls-key", "--insecure"}
+"""The same for every command that dials a hub."""
+
+
 @pytest.mark.parametrize("name", ["hub", "worker", "dev"])
 def test_every_setting_has_a_variable_that_its_help_names(name: str) -> None:
     for option in command(name).params:
         if not isinstance(option, click.Option) or option.hidden or option.opts == ["--json"]:
             continue
-        parts = ["PORTCALL", name, *option.opts[0].removeprefix("--").split("-")]
-        expected = "PORTCALL_HUB" if option.opts == ["--hub"] else "_".join(parts).upper()
+        is_shared = name != "hub" and option.opts[0] in WAY_TO_THE_HUB
+        parts = ["PORTCALL", *([] if is_shared else [name]), *option.opts[0].removeprefix("--").split("-")]
+        expected = "_".join(parts).upper()
         assert option.envvar == expected
         assert f"env: {expected}]" in (option.help or "")
 

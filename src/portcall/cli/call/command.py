@@ -19,11 +19,11 @@ from portcall.cli.call.metadata import metadatum
 from portcall.cli.call.pipes import write_all
 from portcall.cli.call.printing import STDOUT, Printer, failure, failure_json, is_terminal, method_name
 from portcall.cli.call.requests import Requests, find_source
-from portcall.cli.connection import open_channel
+from portcall.cli.connection import open_channel, token_metadata
 from portcall.cli.exits import EXIT_DONE, EXIT_STATUS, EXIT_UNREAD, CallError, FailedError
-from portcall.cli.options import hub_address, seconds, setting
+from portcall.cli.options import hub_access, seconds, setting
 from portcall.contract.reflection import ReflectionClient
-from portcall.wire.target import hub_target
+from portcall.wire.access import Access
 
 ANSWER_S = 10.0
 """How long a server may take to say what it serves, if --timeout does not say it."""
@@ -33,14 +33,25 @@ ANSWER_S = 10.0
 class Wishes:
     """What the options ask for."""
 
-    target: str
+    access: Access
     metadata: Metadata
+    """What the user wants sent; the token is not among it, so that it can be shown."""
     timeout_s: float | None
     wait_for_ready: bool
     protosets: Sequence[Path]
     emits_defaults: bool
     is_verbose: bool
     is_json: bool
+
+    @property
+    def target(self) -> str:
+        """Where the server is."""
+        return self.access.target
+
+    @property
+    def all_metadata(self) -> Metadata:
+        """What is sent: the user's, and the token."""
+        return (*self.metadata, *token_metadata(self.access))
 
     @property
     def answer_s(self) -> float | None:
@@ -70,7 +81,7 @@ the output any more, 1 for what else fails. If it ended with another status:
 )
 @click.argument("name", metavar="SERVICE/METHOD", required=False, shell_complete=complete_name)
 @click.argument("request", metavar="[REQUEST]", required=False)
-@hub_address
+@hub_access
 @click.option(
     "-H",
     "--metadata",
@@ -109,7 +120,7 @@ def call(
     *,
     name: str | None,
     request: str | None,
-    hub: str | None,
+    access: Access,
     metadata: Metadata,
     timeout: float | None,
     wait_for_ready: bool,
@@ -130,7 +141,7 @@ def call(
     standard output; on a terminal, the reply of a method that has but one is laid out for people.
     """
     wishes = Wishes(
-        target=hub_target(hub),
+        access=access,
         metadata=metadata,
         timeout_s=timeout,
         wait_for_ready=wait_for_ready,
@@ -197,7 +208,7 @@ async def _call(wishes: Wishes, name: str, request: str | None) -> int:
         conversation = Conversation(
             channel,
             f"/{method_name(method)}",
-            metadata=wishes.metadata,
+            metadata=wishes.all_metadata,
             timeout_s=wishes.timeout_s,
             wait_for_ready=wishes.wait_for_ready,
         )
@@ -227,9 +238,9 @@ async def _alone(request: bytes) -> AsyncIterator[bytes]:
 async def _opened(wishes: Wishes) -> AsyncIterator[tuple[Directory, grpc.aio.Channel]]:
     """Give what the server serves, and the way to it. Descriptor sets take the place of the server's reflection."""
     catalog = catalog_of_files(wishes.protosets)
-    async with open_channel(wishes.target) as channel:
+    async with open_channel(wishes.access) as channel:
         reflection = ReflectionClient(
-            channel, answer_s=wishes.answer_s, metadata=wishes.metadata, wait_for_ready=wishes.wait_for_ready
+            channel, answer_s=wishes.answer_s, metadata=wishes.all_metadata, wait_for_ready=wishes.wait_for_ready
         )
         source = None if wishes.protosets else reflection
         yield Directory(wishes.target, source, catalog, emits_defaults=wishes.emits_defaults), channel

@@ -9,10 +9,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from portcall.cli.call.directory import Directory, catalog_of_files
-from portcall.cli.connection import open_channel
+from portcall.cli.connection import open_channel, token_metadata
+from portcall.cli.options import hub_access_of
 from portcall.contract.reflection import ReflectionClient
 from portcall.errors import ConfigurationError
-from portcall.wire.target import hub_target
 
 ANSWER_S: Final = 1.0
 """How long a person is kept waiting at most."""
@@ -31,11 +31,11 @@ def complete_name(ctx: click.Context, _: click.Parameter, incomplete: str) -> li
 
 async def _gather(params: Mapping[str, Any], incomplete: str, names: list[str]) -> None:
     """Put names into the list, as many as come in time."""
-    target = hub_target(params.get("hub"))
+    access = hub_access_of(params)
     protosets = params.get("protosets") or ()
-    async with open_channel(target) as channel:
-        reflection = ReflectionClient(channel, answer_s=ANSWER_S)
-        directory = Directory(target, None if protosets else reflection, catalog_of_files(protosets))
+    async with open_channel(access) as channel:
+        reflection = ReflectionClient(channel, answer_s=ANSWER_S, metadata=token_metadata(access))
+        directory = Directory(access.target, None if protosets else reflection, catalog_of_files(protosets))
         async with asyncio.timeout(ANSWER_S):
             async for name in _names(directory, params, incomplete):
                 names.append(name)  # noqa: PERF401  # an `extend` would lose what came before the time was up

@@ -14,10 +14,20 @@ class ListWorkersRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ListWorkersReply(_message.Message):
-    __slots__ = ("workers",)
+    __slots__ = ("workers", "refusals")
     WORKERS_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
     workers: _containers.RepeatedCompositeFieldContainer[WorkerStatus]
-    def __init__(self, workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ...) -> None: ...
+    refusals: Refusals
+    def __init__(self, workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., refusals: _Optional[_Union[Refusals, _Mapping]] = ...) -> None: ...
+
+class Refusals(_message.Message):
+    __slots__ = ("unauthenticated", "permission_denied")
+    UNAUTHENTICATED_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_DENIED_FIELD_NUMBER: _ClassVar[int]
+    unauthenticated: int
+    permission_denied: int
+    def __init__(self, unauthenticated: _Optional[int] = ..., permission_denied: _Optional[int] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
     __slots__ = ("name", "state", "host", "pid", "os", "kernel", "architecture", "python", "slots", "running", "ended", "attached_s", "services")

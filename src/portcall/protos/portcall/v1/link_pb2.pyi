@@ -153,18 +153,20 @@ class Credit(_message.Message):
     def __init__(self, bytes: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol", "session", "received", "worker", "agent")
+    __slots__ = ("protocol", "session", "received", "worker", "agent", "is_probe")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
+    IS_PROBE_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     session: bytes
     received: int
     worker: WorkerHello
     agent: str
-    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., received: _Optional[int] = ..., worker: _Optional[_Union[WorkerHello, _Mapping]] = ..., agent: _Optional[str] = ...) -> None: ...
+    is_probe: bool
+    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., received: _Optional[int] = ..., worker: _Optional[_Union[WorkerHello, _Mapping]] = ..., agent: _Optional[str] = ..., is_probe: _Optional[bool] = ...) -> None: ...
 
 class WorkerHello(_message.Message):
     __slots__ = ("name", "slots", "contract", "environment")
