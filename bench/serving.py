@@ -1,7 +1,7 @@
-"""The process that serves `Echo`: behind a gRPC server of its own, or as a worker of a hub.
+"""Run as `python -m bench.serving grpc|portcall|processes [HUB [COUNT]]`: serves `Echo`, and says so.
 
-Run as `python -m bench.serving grpc`, `python -m bench.serving portcall ADDRESS` or, for a worker with a supervisor,
-`python -m bench.serving processes ADDRESS COUNT`.
+`portcall` is a worker as `portcall worker` runs it, `processes` the same with `--processes`, `grpc` a server as grpcio
+makes it. What gRPC's core is like is settled when it is imported, so each imports it for itself.
 """
 
 import asyncio
@@ -10,18 +10,18 @@ import os
 import sys
 from typing import Any
 
-import grpc
-
-from bench.service import add_echo
-
 
 def say(answer: dict[str, object]) -> None:
-    """Write one line of JSON for the process that started this one."""
+    """Tell the benchmark that all is ready."""
     print(json.dumps(answer), flush=True)
 
 
 async def serve_directly() -> None:
     """Serve as any gRPC server does."""
+    import grpc  # noqa: PLC0415
+
+    from bench.service import add_echo  # noqa: PLC0415
+
     server = grpc.aio.server()
     add_echo(server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -32,8 +32,11 @@ async def serve_directly() -> None:
 
 def make_worker(hub: str | None = None) -> Any:
     """Return a worker; the processes of a supervisor call this too."""
-    # Imported here, so that a plain gRPC server is one.
+    from portcall.cli.main import set_grpc_up  # noqa: PLC0415
+
+    set_grpc_up()
     import portcall  # noqa: PLC0415
+    from bench.service import add_echo  # noqa: PLC0415
 
     worker = portcall.Worker(hub)
     add_echo(worker)
@@ -55,7 +58,7 @@ async def serve_in_processes(hub: str, count: int) -> None:
 
     app = "bench.serving:make_worker"
     task = ProcessTask(app=app, slots=None, log_level="warning", supervisor=os.getpid(), path=sys.path[0])
-    supervisor = Supervisor(SupervisorConfig(command=process_command(task), hub=hub, rules=CrewRules(processes=count)))
+    supervisor = Supervisor(SupervisorConfig(command=process_command(task), rules=CrewRules(processes=count)), hub)
     await supervisor.load()
     await supervisor.start()
     await supervisor.wait_complete()

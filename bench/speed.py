@@ -19,6 +19,9 @@ FEW = 8
 
 COMPUTE_MS = 5
 
+THREADS = 50
+"""Threads that call at once, where they block."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -77,6 +80,7 @@ def cases() -> Iterator[Case]:
     yield _processes(f"{MANY} at once", LoadKind.AT_ONCE, CALLS, calls_at_once=MANY)
     yield _processes("map", LoadKind.MAP, CALLS, calls_at_once=1)
     yield _processes(f"{COMPUTE_MS} ms of computing", LoadKind.COMPUTE, CALLS, calls_at_once=FEW)
+    yield from _sync()
 
 
 def _latency() -> Case:
@@ -146,6 +150,26 @@ def _processes(name: str, kind: LoadKind, figure: Figure, *, calls_at_once: int)
         figures=(figure,),
         contenders=tuple(Contender(route=route, load=load, name=name) for route, name in names.items()),
     )
+
+
+def _sync() -> Iterator[Case]:
+    """Return what a program that blocks can do, beside grpcio's blocking channel."""
+    routes = (Route.SYNC_DIRECT, Route.SYNC_NATIVE, Route.SYNC_CHANNEL)
+    one_by_one = Load(kind=LoadKind.ONE_BY_ONE, message_bytes=SMALL_BYTES)
+    at_once = Load(kind=LoadKind.AT_ONCE, message_bytes=SMALL_BYTES, calls_at_once=THREADS)
+    download = Load(kind=LoadKind.DOWNLOAD, message_bytes=SMALL_BYTES)
+    mapped = Contender(
+        route=Route.SYNC_CHANNEL,
+        load=Load(kind=LoadKind.MAP, message_bytes=SMALL_BYTES),
+        name=f"{Route.SYNC_CHANNEL}, map",
+    )
+    for name, figures, load, more in (
+        ("blocking unary, 100 B, one at a time", (P50, P99), one_by_one, ()),
+        (f"blocking unary, 100 B, {THREADS} threads", (CALLS,), at_once, (mapped,)),
+        ("blocking server-streaming, 100 B", (MESSAGES,), download, ()),
+    ):
+        contenders = tuple(Contender(route=route, load=load) for route in routes)
+        yield Case(group="sync", name=name, figures=figures, contenders=(*contenders, *more))
 
 
 Results = dict[tuple[Case, Contender], list[LoadResult]]

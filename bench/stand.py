@@ -17,6 +17,9 @@ class Route(StrEnum):
     CHANNEL_TWO_WORKERS = "portcall.Channel, 2 workers"
     CHANNEL_ONE_PROCESS = "portcall.Channel, --processes 1"
     CHANNEL_TWO_PROCESSES = "portcall.Channel, --processes 2"
+    SYNC_DIRECT = "direct grpc"
+    SYNC_NATIVE = "grpc through the hub"
+    SYNC_CHANNEL = "portcall.sync.Channel"
 
 
 class Stand:
@@ -51,6 +54,12 @@ class Stand:
                     caller = Caller("portcall", self.hub(workers=1, processes=1).address)
                 case Route.CHANNEL_TWO_PROCESSES:
                     caller = Caller("portcall", self.hub(workers=1, processes=2).address)
+                case Route.SYNC_DIRECT:
+                    caller = Caller("grpc", self._start(start_server()).address, module="bench.blocking")
+                case Route.SYNC_NATIVE:
+                    caller = Caller("grpc", self.hub(workers=1).address, module="bench.blocking")
+                case Route.SYNC_CHANNEL:
+                    caller = Caller("portcall", self.hub(workers=1).address, module="bench.blocking")
             self._callers[route] = self._exits.enter_context(caller)
         return self._callers[route]
 

@@ -79,7 +79,11 @@ async def test_empty_fleet_says_how_to_start_a_worker(processes: Processes) -> N
         f"No workers on the hub at {hub.address}\nStart one:  portcall worker app:worker --hub {hub.address}\n"
     )
     as_json = await processes.run("fleet", "ls", "--json", PORTCALL_HUB=hub.address)
-    assert json.loads(as_json.stdout) == {"hub": hub.address, "workers": []}
+    assert json.loads(as_json.stdout) == {
+        "hub": hub.address,
+        "workers": [],
+        "refusals": {"unauthenticated": 0, "permission_denied": 0},
+    }
 
 
 async def test_no_hub_is_an_error_that_may_pass(processes: Processes) -> None:

@@ -10,9 +10,8 @@ import click
 
 from portcall.cli.apps import parse_reference
 from portcall.cli.exits import EXIT_DONE, EXIT_MISTAKE, FailedError
-from portcall.cli.options import Decorator, Function, count, seconds, setting, size, start_logging
+from portcall.cli.options import Decorator, Function, HubOptions, count, seconds, setting, size, start_logging
 from portcall.cli.process import ProcessTask, process_command
-from portcall.wire.target import hub_target
 from portcall.worker.processes import AppFailedError, CrewRules, Supervisor, SupervisorConfig
 from portcall.worker.processes.machine import usable_cores
 
@@ -119,7 +118,7 @@ def crew_rules(
 
 
 def supervise(
-    app: str, *, hub: str | None, slots: int | None, name: str | None, rules: CrewRules, log_level: str
+    app: str, options: HubOptions, *, slots: int | None, name: str | None, rules: CrewRules, log_level: str
 ) -> int:
     """Run a worker in several processes until it is told to stop; return the exit code.
 
@@ -129,9 +128,9 @@ def supervise(
     parse_reference(app, Path.cwd())
     start_logging(log_level)
     task = ProcessTask(app=app, slots=slots, log_level=log_level, supervisor=os.getpid(), path=sys.path[0])
-    config = SupervisorConfig(command=process_command(task), hub=hub, name=name, rules=rules)
+    config = SupervisorConfig(command=process_command(task), rules=rules)
     try:
-        asyncio.run(_supervise(app, config))
+        asyncio.run(_supervise(app, config, options, name))
     except AppFailedError as error:
         if not error.is_mistake:
             raise FailedError(str(error)) from None
@@ -139,8 +138,9 @@ def supervise(
     return EXIT_DONE
 
 
-async def _supervise(app: str, config: SupervisorConfig) -> None:
-    supervisor = Supervisor(config)
+async def _supervise(app: str, config: SupervisorConfig, options: HubOptions, name: str | None) -> None:
+    supervisor = Supervisor(config, options.hub, name=name)
+    supervisor.token, supervisor.tls, supervisor.insecure = options.token_file, options.tls, options.is_insecure
     try:
         await supervisor.load()
         logger.info(
@@ -148,7 +148,7 @@ async def _supervise(app: str, config: SupervisorConfig) -> None:
             app,
             config.rules.processes,
             supervisor.slots,
-            hub_target(supervisor.hub),
+            supervisor.access().target,
         )
         await supervisor.run(grace_s=config.rules.grace_s)
     finally:

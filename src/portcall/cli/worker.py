@@ -10,9 +10,17 @@ import click
 from portcall.cli.apps import load_worker, parse_reference
 from portcall.cli.ending import exit_within
 from portcall.cli.exits import EXIT_DONE
-from portcall.cli.options import count, exit_with_stdin, hub_address, log_level, seconds, setting, start_logging
+from portcall.cli.options import (
+    HubOptions,
+    count,
+    exit_with_stdin,
+    hub_options,
+    log_level,
+    seconds,
+    setting,
+    start_logging,
+)
 from portcall.cli.supervision import crew_rules, processes_options, supervise
-from portcall.wire.target import hub_target
 from portcall.worker import Worker
 from portcall.worker.server import GRACE_S_DEFAULT
 
@@ -34,7 +42,7 @@ The first SIGTERM or Ctrl-C drains: the worker takes no new calls, and those tha
 finish. The second one stops at once. A hub that is away is dialled until it is back."""
 )
 @click.argument("app", metavar="APP[:OBJECT]")
-@hub_address
+@hub_options
 @setting(
     "--slots",
     "How many calls to take at once, in each process.",
@@ -64,7 +72,7 @@ finish. The second one stops at once. A hub that is away is dialled until it is 
 def worker(
     *,
     app: str,
-    hub: str | None,
+    options: HubOptions,
     slots: int | None,
     name: str | None,
     grace: float,
@@ -81,13 +89,16 @@ def worker(
     """
     rules = crew_rules(grace_s=grace, **supervision)
     if rules is not None:
-        return supervise(app, hub=hub, slots=slots, name=name, rules=rules, log_level=log_level)
+        return supervise(app, options, slots=slots, name=name, rules=rules, log_level=log_level)
     loaded = load_worker(parse_reference(app, Path.cwd()))
     start_logging(log_level)
-    loaded.hub = loaded.hub if hub is None else hub
+    loaded.hub = loaded.hub if options.hub is None else options.hub
+    loaded.token = loaded.token if options.token_file is None else options.token_file
+    loaded.tls = loaded.tls if options.tls is None else options.tls
+    loaded.insecure = loaded.insecure if options.is_insecure is None else options.is_insecure
     loaded.slots = loaded.slots if slots is None else slots
     loaded.name = loaded.name if name is None else name
-    logger.info("Worker %s with %d slots dials the hub at %s", app, loaded.slots, hub_target(loaded.hub))
+    logger.info("Worker %s with %d slots dials the hub at %s", app, loaded.slots, loaded.access().target)
     asyncio.run(_serve(loaded, grace_s=grace))
     return EXIT_DONE
 

@@ -5,6 +5,7 @@ Owns sockets, sessions, the native ingress, reflection, health and the fleet vie
 """
 
 from portcall.hub.config import HubConfig
+from portcall.hub.identity import ServerTls
 from portcall.hub.server import Hub
 
-__all__ = ["Hub", "HubConfig"]
+__all__ = ["Hub", "HubConfig", "ServerTls"]

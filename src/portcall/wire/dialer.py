@@ -18,11 +18,14 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from portcall._version import __version__
-from portcall.errors import ProtocolError
+from portcall.errors import ConfigurationError, ProtocolError
 from portcall.protos.link_rules import PROTOCOL_VERSION
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome, WorkerHello
+from portcall.wire.access import Access
+from portcall.wire.diagnosis import REFUSALS, explain
 from portcall.wire.limits import STREAM_BYTES_MAX, Liveness
 from portcall.wire.link import Link, LinkState, goodbye_batch
+from portcall.wire.native import dial, link_metadata
 from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, Pump, StreamLostError, describe
 
 logger = logging.getLogger("portcall.link")
@@ -84,7 +87,7 @@ class Backoff:
 class DialerConfig:
     """Where and how to dial."""
 
-    target: str
+    access: Access
     path: str
     worker: WorkerHello | None = None
     backoff: Backoff = field(default_factory=Backoff)
@@ -107,11 +110,22 @@ class Dialer:
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
         self._is_closing = False
+        self.refusal: grpc.StatusCode | None = None
+        """UNAUTHENTICATED or PERMISSION_DENIED, if the hub did not take our credentials when it was dialled last."""
 
     def start(self) -> None:
         """Begin to dial, in a task of the dialer's own. Idempotent."""
         if self._task is None and not self._is_closing:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"dialer {self._config.target}")
+            name = f"dialer {self._config.access.target}"
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
+
+    async def pause(self) -> None:
+        """Let go of the stream, but keep the session: `start` resumes it within its grace period."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+            self._suspend("paused")
 
     async def close(self) -> None:
         """Send what is queued, say goodbye and stop. Idempotent, and safe before `start`."""
@@ -131,6 +145,7 @@ class Dialer:
     async def _run(self) -> None:
         while not self._is_closing:
             self._owner.on_connectivity(Connectivity.CONNECTING, "dialling")
+            self.refusal = None
             try:
                 await self._attach_once()
             except StreamLostError as error:
@@ -140,7 +155,7 @@ class Dialer:
                 self._lose_session(str(error))
             except Exception as error:
                 # A defect of ours must not take a worker out of the fleet for good.
-                logger.exception("The link to %s failed in a way that it should not", self._config.target)
+                logger.exception("The link to %s failed in a way that it should not", self._config.access.target)
                 self._note_drop(str(error))
                 self._lose_session(str(error))
             if self._is_closing:
@@ -155,15 +170,22 @@ class Dialer:
             StreamLostError: the attempt failed, or held and then broke.
             PeerLeftError: the hub ended the session or refused the hello.
         """
-        async with grpc.aio.insecure_channel(self._config.target, options=STREAM_OPTIONS) as channel:
-            stream: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(self._config.path)()
+        access = self._config.access
+        try:
+            channel, metadata = dial(access, STREAM_OPTIONS), link_metadata(access)
+        except ConfigurationError as error:
+            # A file that is being replaced, or was replaced by a wrong one: it may be right the next time.
+            raise StreamLostError(str(error)) from None
+        async with channel:
+            method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(self._config.path)
+            stream = method(metadata=metadata)
             try:
                 async with asyncio.timeout(self._config.handshake_s):
                     welcome = await self._shake_hands(stream)
             except TimeoutError:
                 raise StreamLostError(f"no answer to the hello within {self._config.handshake_s:g} s") from None
             except STREAM_ERRORS as error:
-                raise StreamLostError(describe(error)) from None
+                raise StreamLostError(self._explained(error)) from None
             if welcome.resumed and not self._session:
                 await _say(stream, goodbye_batch(Goodbye.REASON_DONE, "the session is over on this side"))
                 raise StreamLostError("the grace period ran out while the session was being resumed")
@@ -183,7 +205,9 @@ class Dialer:
             worker=self._config.worker,
             agent=AGENT,
         )
-        await stream.write(Frames(frames=[Frame(hello=hello)]).SerializeToString())
+        with contextlib.suppress(*STREAM_ERRORS):
+            # A refusal may be here before the hello has left; reading says what it is.
+            await stream.write(Frames(frames=[Frame(hello=hello)]).SerializeToString())
         answer = await stream.read()
         if not isinstance(answer, bytes):
             raise StreamLostError("the hub ended the stream before it said welcome")
@@ -196,6 +220,13 @@ class Dialer:
         if not frames or not frames[0].HasField("welcome"):
             raise StreamLostError("what answers there is not a Portcall hub: it said something else than welcome")
         return frames[0].welcome
+
+    def _explained(self, error: BaseException) -> str:
+        """Say why the hub could not be had; keep in mind if it was our credentials."""
+        if not isinstance(error, grpc.aio.AioRpcError):
+            return describe(error)
+        self.refusal = error.code() if error.code() in REFUSALS else None
+        return explain(self._config.access, error.code(), error.details() or "")
 
     def _take_welcome(self, welcome: Welcome) -> None:
         if self._grace_timer is not None:
@@ -211,11 +242,14 @@ class Dialer:
         self._attempt = 0
         self._owner.on_connectivity(Connectivity.READY, "resumed" if welcome.resumed else "attached")
 
-    def _note_drop(self, reason: str) -> None:
+    def _suspend(self, reason: str) -> None:
         if self.link.state is LinkState.OPEN:
             self.link.suspend()
             loop = asyncio.get_running_loop()
             self._grace_timer = loop.call_later(self._grace_s, self._lose_session, f"link lost: {reason}")
+
+    def _note_drop(self, reason: str) -> None:
+        self._suspend(reason)
         if not self._is_closing:
             self._owner.on_connectivity(Connectivity.FAILING, reason)
 

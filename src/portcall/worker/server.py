@@ -13,9 +13,9 @@ import grpc
 from portcall.contract.contract import describe_methods
 from portcall.errors import ConfigurationError
 from portcall.protos.portcall.v1.link_pb2 import Drain, Frame, Welcome, WorkerHello
+from portcall.wire.access import Access, Tls, resolve_access
 from portcall.wire.dialer import ATTACH, Connectivity, Dialer, DialerConfig
 from portcall.wire.link import Link, LinkState
-from portcall.wire.target import hub_target
 from portcall.worker.environment import report_environment
 from portcall.worker.execution import BegunMark, Execution
 from portcall.worker.handlers import Methods, RpcHandler
@@ -40,9 +40,14 @@ class Worker(grpc.aio.Server):
         slots: how many calls it takes at once; a few for handlers that compute, many for those that wait.
         name: how people shall see it; if None, "HOST-PID".
         interceptors: server interceptors, the first outermost.
+        token: what proves to the hub that this program may serve, or the path of a file that has it (a `Path`); if
+            None, the environment's PORTCALL_TOKEN_FILE or PORTCALL_TOKEN.
+        tls: how to encrypt: True trusts the system's authorities, a `Tls` names others; if None, the environment says
+            (PORTCALL_TLS, PORTCALL_TLS_CA, ...), and else nothing is encrypted.
+        insecure: send a token beyond this machine although nothing is encrypted; if None, PORTCALL_INSECURE.
 
     Raises:
-        ConfigurationError: `slots` is not positive, or `hub` cannot be dialled.
+        ConfigurationError: `slots` is not positive.
     """
 
     def __init__(
@@ -52,12 +57,18 @@ class Worker(grpc.aio.Server):
         slots: int = SLOTS_DEFAULT,
         name: str | None = None,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        token: str | os.PathLike[str] | None = None,
+        tls: Tls | bool | None = None,
+        insecure: bool | None = None,
     ) -> None:
         if slots < 1:
             raise ConfigurationError(f"slots is {slots}; a worker needs at least one")
         self.hub = hub
         self.slots = slots
         self.name = name
+        self.token = token
+        self.tls = tls
+        self.insecure = insecure
         self._methods = Methods(interceptors)
         self._execution: WorkerCalls | None = None
         self._dialer: Dialer | None = None
@@ -102,12 +113,13 @@ class Worker(grpc.aio.Server):
         A hub that cannot be reached is dialled again and again; bound the wait with `asyncio.timeout`.
 
         Raises:
-            ConfigurationError: no servicer was added, the worker has started before, or the hub's address is wrong.
+            ConfigurationError: no servicer was added, the worker has started before, or the hub cannot be dialled
+                as it is told to.
         """
         self._check_not_started("a worker starts once")
         hello, self._execution = self.hello(), self.make_calls()
         self._attached, self._stopped = asyncio.get_running_loop().create_future(), asyncio.Event()
-        config = DialerConfig(target=hub_target(self.hub), path=ATTACH, worker=hello)
+        config = DialerConfig(access=self.access(), path=ATTACH, worker=hello)
         self._owner = _WorkerLink(self._execution, self._attached)
         self._dialer = Dialer(config, self._owner)
         self._dialer.start()
@@ -143,6 +155,14 @@ class Worker(grpc.aio.Server):
         return False
 
     # --- beyond grpc.aio.Server ------------------------------------------------------------------------------------
+
+    def access(self) -> Access:
+        """Return how the worker reaches its hub, with what the environment says of it now.
+
+        Raises:
+            ConfigurationError: it cannot be dialled in this way.
+        """
+        return resolve_access(self.hub, token=self.token, tls=self.tls, is_insecure=self.insecure)
 
     async def run(self, *, grace_s: float = GRACE_S_DEFAULT) -> None:
         """Serve until SIGTERM or SIGINT; then drain for up to `grace_s` seconds and return.

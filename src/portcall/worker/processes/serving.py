@@ -19,6 +19,7 @@ from portcall.wire.pump import PeerLeftError, Pump, StreamLostError
 from portcall.worker.execution import Execution
 from portcall.worker.processes.crew import CANCEL_S
 from portcall.worker.processes.mark import Mark
+from portcall.worker.processes.reaching import tell
 from portcall.worker.processes.stream import PATIENT, open_stream
 from portcall.worker.server import Worker
 
@@ -51,8 +52,7 @@ async def serve(worker: Worker, end: socket.socket, memory: int) -> None:
     """
     hello = ProcessHello(worker=worker.hello())
     hello.worker.name = worker.name or ""
-    if worker.hub is not None:
-        hello.hub = worker.hub
+    tell(worker, hello)
     calls = _SupervisedCalls(worker.make_execution(Mark(memory).cell))
     stream = await open_stream(end)
     await stream.write(hello.SerializeToString())

@@ -15,6 +15,7 @@ from portcall.wire.link import Link, LinkState
 from portcall.worker.environment import report_environment
 from portcall.worker.processes.crew import CrewRules
 from portcall.worker.processes.machine import can_measure_memory
+from portcall.worker.processes.reaching import take
 from portcall.worker.processes.reporting import is_same, report_of
 from portcall.worker.processes.runner import ProcessRunner
 from portcall.worker.server import Worker, WorkerCalls
@@ -39,12 +40,6 @@ class SupervisorConfig:
     command: Sequence[str]
     """Starts a process; two numbers of files are added to it, see `start_child`."""
 
-    hub: str | None = None
-    """Where the hub is; if None, where the app says."""
-
-    name: str | None = None
-    """How the fleet shall call the worker; if None, as the app says."""
-
     rules: CrewRules = field(default_factory=CrewRules)
 
     def __post_init__(self) -> None:
@@ -57,16 +52,22 @@ class SupervisorConfig:
 
 
 class Supervisor(Worker):
-    """A worker that has no methods of its own: its processes load the app, and it spreads the calls over them."""
+    """A worker that has no methods of its own: its processes load the app, and it spreads the calls over them.
 
-    def __init__(self, config: SupervisorConfig, rng: random.Random | None = None) -> None:
-        super().__init__(config.hub, name=config.name)
+    What is not said here of its name, and of the way to the hub, is as the app says.
+    """
+
+    def __init__(
+        self,
+        config: SupervisorConfig,
+        hub: str | None = None,
+        *,
+        name: str | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        super().__init__(hub, name=name)
         self._runner = ProcessRunner(
-            config.rules,
-            config.command,
-            name=config.name,
-            on_change=self._report_soon,
-            rng=rng or random.Random(),
+            config.rules, config.command, name=name, on_change=self._report_soon, rng=rng or random.Random()
         )
         self._processes = config.rules.processes
         self._first: ProcessHello | None = None
@@ -89,8 +90,7 @@ class Supervisor(Worker):
                 " Lower --slots, which is for each process"
             )
         self.name = self.name or first.worker.name or None
-        if self.hub is None and first.HasField("hub"):
-            self.hub = first.hub
+        take(self, first)
 
     async def start(self) -> None:
         """Load the app if that is not done, and dial the hub; see `Worker.start`."""
