@@ -29,6 +29,7 @@ def token_metadata(access: Access) -> Entries:
 
 def unreachable(target: str, details: str) -> str:
     """Return the words for a server that does not answer; `details` are gRPC's own."""
-    return (
+    start = "Start one with 'portcall hub', or name another with --hub"
+    return f"no server answers at {target} ({reason(details)}). {start}"
         f"no server answers at {target} ({reason(details)}). Start one with 'portcall hub', or name another with --hub"
     )
