@@ -18,12 +18,18 @@ OVERLOAD = [
     ("10x its room", "refused"),
     ("10x its room", "ended otherwise"),
 ]
+SYNC_ROUTES = ["direct grpc", "grpc through the hub", "portcall.sync.Channel"]
 ROWS = {
     "latency": [(route, figure) for figure in ("p50", "p99") for route in ROUTES],
     "unary": [(route, "rate") for route in ROUTES],
     "map": [(how, "rate") for how in ("direct grpc.aio, 100 at once", "map, 1 worker", "map, 2 workers")] * 2,
     "streams": [(route, "rate") for route in ROUTES] * 4,
     "processes": [(how, figure) for figure in ("p50", "rate", "rate", "rate") for how in SUPERVISED],
+    "sync": [
+        *[(route, figure) for figure in ("p50", "p99") for route in SYNC_ROUTES],
+        *[(route, "rate") for route in (*SYNC_ROUTES, "portcall.sync.Channel, map")],
+        *[(route, "rate") for route in SYNC_ROUTES],
+    ],
     "links": [("grpc.aio server, idle streams", "resident"), ("hub, idle workers", "resident")],
     "slow-reader": [(route, "hub's growth") for route in ROUTES[1:]],
     "overload": OVERLOAD * 4,

@@ -67,6 +67,19 @@ async def test_fork_beside_another_channel_is_refused_and_says_why(processes: Pr
         assert "GRPC_ENABLE_FORK_SUPPORT=1" in line
 
 
+@pytest.mark.parametrize("support", ["0", "1"])
+async def test_fork_beside_an_async_channel_is_refused_and_says_why(processes: Processes, support: str) -> None:
+    hub = await processes.hub()
+    await processes.worker("cargo", hub)
+    outcome = await run(
+        processes, "forking.py", "beside_an_async_channel", hub.address, GRPC_ENABLE_FORK_SUPPORT=support
+    )
+    assert outcome.code == 0, outcome.stderr
+    before, refused, after = outcome.stdout.splitlines()[1:]
+    assert (before, after) == ("parent got 2", "parent got 5")
+    assert refused.startswith("child raised ConfigurationError: This process was forked while grpc.aio was at work")
+
+
 async def test_fork_beside_another_channel_works_with_the_support_of_grpc(processes: Processes) -> None:
     hub = await processes.hub()
     await processes.worker("cargo", hub)

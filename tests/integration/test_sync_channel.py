@@ -111,30 +111,49 @@ async def test_deadline_cuts_off_replies_that_were_not_read(stage: Stage) -> Non
     assert (await asyncio.to_thread(use)).code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-async def test_read_goes_on_after_the_channel_was_closed(stage: Stage) -> None:
-    """What has come, status and all, is there though nothing runs any more."""
+async def test_stream_that_has_ended_is_read_on_after_the_channel_was_closed(stage: Stage) -> None:
     source = Source()
+    loop = Loop()
     hub = await stage.hub()
-    await stage.worker(hub.address, StreamingOutputCall=source.handle)
+    await stage.worker(hub.address, StreamingOutputCall=source.handle, UnaryCall=echo)
     channel = stage.sync_channel(hub.address)
+    stub = blocking_stub(channel)
 
     def use() -> None:
-        replies = blocking_stub(channel).StreamingOutputCall(StreamRequest(body=b"3"))
+        replies = stub.StreamingOutputCall(StreamRequest(body=b"3"))
         told: SimpleQueue[Any] = SimpleQueue()
         replies.add_done_callback(told.put)
-        assert number(next(replies)) == 0
+        loop.wait(source.is_done.wait())
+        stub.UnaryCall(UnaryRequest())  # comes after what was sent before it
+        assert number(next(replies)) == 0  # and takes along what has come
         channel.close()
-        with pytest.raises(StopIteration) if _ended_well(replies) else pytest.raises(grpc.RpcError):
-            while True:
-                next(replies)
+        assert [number(reply) for reply in replies] == [1, 2]
+        assert replies.code() is grpc.StatusCode.OK
         assert told.get(timeout=WAIT_S) is replies
 
     await asyncio.to_thread(use)
 
 
-def _ended_well(replies: Any) -> bool:
-    """Whether the status had come before the channel was closed: what a close cuts off, it cuts off at once."""
-    return bool(not replies.done() or replies.code() is grpc.StatusCode.OK)
+async def test_stream_that_has_ended_and_is_not_read_on_holds_nothing(stage: Stage) -> None:
+    source = Source()
+    loop = Loop()
+    hub = await stage.hub()
+    await stage.worker(hub.address, StreamingOutputCall=source.handle, UnaryCall=echo)
+
+    def use() -> None:
+        channel = portcall.sync.Channel(hub.address)
+        stub = blocking_stub(channel)
+        replies = stub.StreamingOutputCall(StreamRequest(body=b"3"))
+        loop.wait(source.is_done.wait())
+        stub.UnaryCall(UnaryRequest())
+        assert number(next(replies)) == 0
+        engine_thread = next(thread for thread in threading.enumerate() if thread.name == "portcall-sync")
+        del replies, stub, channel
+        gc.collect()
+        engine_thread.join(WAIT_S)
+        assert not engine_thread.is_alive()
+
+    await asyncio.to_thread(use)
 
 
 # --- its life --------------------------------------------------------------------------------------------------------

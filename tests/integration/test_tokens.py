@@ -18,6 +18,7 @@ from portcall.hub import Hub
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest
 from portcall.wire.access import resolve_access
 from portcall.wire.native import open_aio_channel, open_channel
+from portcall.wire.pump import REASON_LOST
 
 from .rawpeer import RawPeer, worker_hello
 from .servicers import Gate, echo
@@ -152,6 +153,44 @@ async def test_channel_s_calls_say_why_they_are_refused(
     assert details.startswith(f"the hub at {hub.address} refuses us ({code.name}: ")
     await when_channel(channel, FAILURE)
     assert await interop_stub(channel).UnaryCall(UnaryRequest()).code() is code
+
+
+async def test_reason_that_grpcio_loses_is_asked_for_again(
+    stage: Stage, guarded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """grpcio has been seen to do this in one of a thousand refusals, when the hello and the refusal cross."""
+    hub = await guarded()
+    channel = stage.channel(hub.address, token=WORKER)
+    dialer = channel._session._dialer
+    shake_hands, tries = dialer._shake_hands, 0
+
+    async def lose_the_first(stream: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise grpc.aio.AioRpcError(REASON_LOST[0], grpc.aio.Metadata(), grpc.aio.Metadata(), REASON_LOST[1])
+        return await shake_hands(stream)
+
+    monkeypatch.setattr(dialer, "_shake_hands", lose_the_first)
+    assert await interop_stub(channel).UnaryCall(UnaryRequest()).code() is PERMISSION_DENIED
+
+
+async def test_refusal_is_remembered_while_the_hub_is_dialled_again(
+    stage: Stage, guarded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = await guarded()
+    channel = stage.channel(hub.address, token=WORKER)
+    dialer = channel._session._dialer
+    is_held = asyncio.Event()
+    assert await interop_stub(channel).UnaryCall(UnaryRequest()).code() is PERMISSION_DENIED
+
+    async def hold(_: Any) -> Any:
+        is_held.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(dialer, "_shake_hands", hold)
+    await is_held.wait()
+    assert await interop_stub(channel).UnaryCall(UnaryRequest()).code() is PERMISSION_DENIED
 
 
 async def test_map_s_calls_say_why_they_are_refused(stage: Stage, guarded: Any) -> None:

@@ -4,6 +4,7 @@ import grpc
 
 from portcall._version import __version__
 from portcall.wire.access import Access
+from portcall.wire.diagnosis import reason
 from portcall.wire.native import dial
 from portcall.wire.tokens import Entries, own_entries
 
@@ -26,7 +27,9 @@ def token_metadata(access: Access) -> Entries:
     return () if token is None else own_entries(token)
 
 
-def unreachable(target: str, reason: str) -> str:
-    """Return the words for a server that does not answer; `reason` is gRPC's own."""
-    last = reason.rpartition(": ")[2]
-    return f"no server answers at {target} ({last}). Start one with 'portcall hub', or name another with --hub"
+def unreachable(target: str, details: str) -> str:
+    """Return the words for a server that does not answer; `details` are gRPC's own."""
+    start = "Start one with 'portcall hub', or name another with --hub"
+    return f"no server answers at {target} ({reason(details)}). {start}"
+        f"no server answers at {target} ({reason(details)}). Start one with 'portcall hub', or name another with --hub"
+    )

@@ -169,7 +169,8 @@ class LinkCall:
 
     async def receive_serialized_message(self) -> Any:
         """Return the next reply, or grpcio's EOF if there is none."""
-        await self._opened()
+        if not self._is_opened:
+            await self._opened()
         if self._is_locally_cancelled:
             return cygrpc.EOF
         message = await self._caller.read()

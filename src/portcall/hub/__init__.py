@@ -1,7 +1,7 @@
 """The hub: the thin shell around the switchboard. One gRPC server that links, native calls and questions come to.
 
-Owns sockets, sessions, the native ingress, reflection, health and the fleet view. May import `portcall.core`,
-`portcall.wire`, `portcall.contract`, `portcall.protos` and `portcall.errors`.
+Owns sockets, certificates, tokens, sessions, the native ingress, reflection, health and the fleet view. May import
+`portcall.core`, `portcall.wire`, `portcall.contract`, `portcall.protos` and `portcall.errors`.
 """
 
 from portcall.hub.config import HubConfig

@@ -89,10 +89,15 @@ class Call:
         if engine.is_over or engine.transport.closed():
             self.lose(CLOSED)
             return
-        self._link_call = engine.transport.call(
-            opening.method, opening.deadline, opening.credentials, opening.is_patient
-        )
-        engine.spawn(self._run(self._link_call))
+        try:
+            self._link_call = engine.transport.call(
+                opening.method, opening.deadline, opening.credentials, opening.is_patient
+            )
+            engine.spawn(self._run(self._link_call))
+        except Exception as error:
+            # A defect of ours; but somebody waits for the end of the call in another thread.
+            self.lose(f"{type(error).__name__}: {error}")
+            raise
 
     async def _run(self, link_call: LinkCall) -> None:
         raise NotImplementedError

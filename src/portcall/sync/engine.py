@@ -74,9 +74,9 @@ class Engine:
     def post(self, act: Callable[[], object]) -> None:
         """Have this done on the loop, after all that this thread has posted before; here, if the engine is over."""
         self._inbox.append(act)
-        if not self._is_drain_due:
+        if not self._is_drain_due and not self.is_over:
             self._is_drain_due = True
-            # A loop that has closed since is drained by the thread that ran it.
+            # What is posted to a loop that has closed just now, the thread that ran it does.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._drain)
         if self.is_over:

@@ -104,7 +104,7 @@ class ConnectivityEvent:
 
 def first_metadata(batches: Sequence[Batch]) -> tuple[Sequence[tuple[str, str | bytes]], bool]:
     """Return the metadata that a call begins with, and whether it waits for ready."""
-    operation = _find(batches, KIND.send_initial_metadata)
+    operation = batches[0][0][0]
     return operation._initial_metadata or (), bool(operation._flags & cygrpc.InitialMetadataFlags.wait_for_ready)  # noqa: SLF001
 
 

@@ -50,6 +50,7 @@ class StreamCall(Call):
         "_end",
         "_end_batch",
         "_has_one_reply",
+        "_is_cut",
         "_is_writing",
         "_lock",
         "_metadata_due",
@@ -73,6 +74,8 @@ class StreamCall(Call):
         self._outgoing_bytes = 0
         self._write_due: Batch | None = None
         self._is_writing = False
+        self._is_cut = False
+        """Whether the call was ended on this side: as in gRPC's core, replies that were not read are not told then."""
         self._end: tuple[Operations, Tag] | None = None
         """The status, while there are replies in front of it that nobody has read."""
         super().__init__(engine, opening, has_queue=has_queue)
@@ -157,14 +160,22 @@ class StreamCall(Call):
     async def _await_initial_metadata(self, link_call: LinkCall) -> None:
         self._tell_initial_metadata(await link_call.initial_metadata())
 
+    def _cancel(self, code: int, details: str) -> None:
+        super()._cancel(code, details)
+        self._cut()
+
     def _on_done(self) -> None:
         assert self._link_call is not None
         initial_metadata, status = self._outcome(self._link_call)
-        if self._link_call.is_locally_cancelled() or status.code() == DEADLINE_EXCEEDED:
-            # As in gRPC's core, what has come and was not read is not told after these.
-            with self._lock:
-                self._unread.clear()
+        if status.code() == DEADLINE_EXCEEDED:
+            self._cut()
         self._finish(initial_metadata, status)
+
+    def _cut(self) -> None:
+        with self._lock:
+            self._is_cut = True
+            self._unread.clear()
+        self._release_reader()
 
     def _begin_to_read(self) -> None:
         if self._link_call is None or self._engine.is_over:
@@ -178,7 +189,8 @@ class StreamCall(Call):
             messages = await link_call.receive_serialized_messages()
         finally:
             with self._lock:
-                self._unread.extend(messages)
+                if not self._is_cut:
+                    self._unread.extend(messages)
             self._release_reader()
 
     def _begin_to_write(self) -> None:

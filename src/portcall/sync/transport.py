@@ -34,7 +34,6 @@ class BlockingTransport:
         self._make_session = make_session
         self._engine: Engine | None = None
         self._is_closed = False
-        self._finalizer: weakref.finalize[..., BlockingTransport] | None = None
         forking.watch(self)
 
     def engine(self) -> Engine:
@@ -53,7 +52,7 @@ class BlockingTransport:
                 if self._engine is None:
                     self._engine = Engine(self._make_session)
                     # A channel that nobody holds closes, and nobody waits for it.
-                    self._finalizer = weakref.finalize(self, self._engine.close, None)
+                    weakref.finalize(self, self._engine.close, None)
                 engine = self._engine
         return engine
 
@@ -116,8 +115,9 @@ class BlockingTransport:
 
     def close(self, code: object = None, details: object = None) -> None:
         """Take no new calls, end those under way, say goodbye and stop. Idempotent."""
-        self._is_closed = True
-        engine, self._engine = self._engine, None
+        with forking.gate:  # or an engine that is being started would be missed
+            self._is_closed = True
+            engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
 

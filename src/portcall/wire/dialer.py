@@ -26,7 +26,15 @@ from portcall.wire.diagnosis import REFUSALS, explain
 from portcall.wire.limits import STREAM_BYTES_MAX, Liveness
 from portcall.wire.link import Link, LinkState, goodbye_batch
 from portcall.wire.native import dial, link_metadata
-from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, Pump, StreamLostError, describe
+from portcall.wire.pump import (
+    STREAM_ERRORS,
+    PeerLeftError,
+    Pump,
+    ReasonLostError,
+    StreamLostError,
+    describe,
+    is_reason_lost,
+)
 
 logger = logging.getLogger("portcall.link")
 
@@ -34,6 +42,9 @@ AGENT = f"portcall-python/{__version__}"
 
 ATTACH = "/portcall.v1.Hub/Attach"
 SESSION = "/portcall.v1.Hub/Session"
+
+REASONS_LOST_MAX = 2
+"""How often an attempt is made again at once because its failure has no reason; see `ReasonLostError`."""
 
 STREAM_OPTIONS = (
     ("grpc.max_receive_message_length", STREAM_BYTES_MAX),
@@ -51,6 +62,14 @@ class Connectivity(Enum):
     READY = "ready"
     FAILING = "failing"
     CLOSED = "closed"
+
+
+class _RefusedError(StreamLostError):
+    """The hub does not take our credentials."""
+
+    def __init__(self, code: grpc.StatusCode, words: str) -> None:
+        super().__init__(words)
+        self.code = code
 
 
 class LinkOwner(Protocol):
@@ -145,12 +164,13 @@ class Dialer:
     async def _run(self) -> None:
         while not self._is_closing:
             self._owner.on_connectivity(Connectivity.CONNECTING, "dialling")
-            self.refusal = None
             try:
-                await self._attach_once()
+                await self._attach()
             except StreamLostError as error:
+                self.refusal = error.code if isinstance(error, _RefusedError) else None
                 self._note_drop(str(error))
             except PeerLeftError as error:
+                self.refusal = None
                 self._note_drop(str(error))
                 self._lose_session(str(error))
             except Exception as error:
@@ -162,6 +182,15 @@ class Dialer:
                 return
             await asyncio.sleep(self._config.backoff.delay_s(self._attempt, self._rng))
             self._attempt += 1
+
+    async def _attach(self) -> None:
+        """Make one attempt, and at once another if it fails and nobody can say why; see `_attach_once`."""
+        for _ in range(REASONS_LOST_MAX):
+            try:
+                return await self._attach_once()
+            except ReasonLostError:
+                pass
+        return await self._attach_once()
 
     async def _attach_once(self) -> None:
         """Make one attempt, and stay for as long as it holds.
@@ -185,7 +214,7 @@ class Dialer:
             except TimeoutError:
                 raise StreamLostError(f"no answer to the hello within {self._config.handshake_s:g} s") from None
             except STREAM_ERRORS as error:
-                raise StreamLostError(self._explained(error)) from None
+                raise self._explained(error) from None
             if welcome.resumed and not self._session:
                 await _say(stream, goodbye_batch(Goodbye.REASON_DONE, "the session is over on this side"))
                 raise StreamLostError("the grace period ran out while the session was being resumed")
@@ -221,12 +250,14 @@ class Dialer:
             raise StreamLostError("what answers there is not a Portcall hub: it said something else than welcome")
         return frames[0].welcome
 
-    def _explained(self, error: BaseException) -> str:
-        """Say why the hub could not be had; keep in mind if it was our credentials."""
+    def _explained(self, error: BaseException) -> StreamLostError:
+        """Say why the hub could not be had."""
         if not isinstance(error, grpc.aio.AioRpcError):
-            return describe(error)
-        self.refusal = error.code() if error.code() in REFUSALS else None
-        return explain(self._config.access, error.code(), error.details() or "")
+            return StreamLostError(describe(error))
+        words = explain(self._config.access, error.code(), error.details() or "")
+        if error.code() in REFUSALS:
+            return _RefusedError(error.code(), words)
+        return ReasonLostError(words) if is_reason_lost(error) else StreamLostError(words)
 
     def _take_welcome(self, welcome: Welcome) -> None:
         if self._grace_timer is not None:
@@ -238,6 +269,7 @@ class Dialer:
             self._session = welcome.session
             self.link.establish()
             self._owner.on_session(self.link, welcome)
+        self.refusal = None
         self._grace_s = welcome.grace_ms / 1e3
         self._attempt = 0
         self._owner.on_connectivity(Connectivity.READY, "resumed" if welcome.resumed else "attached")

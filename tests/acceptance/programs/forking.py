@@ -1,5 +1,6 @@
 """Forks with a channel, in the way that the first argument names, and says what comes of it."""
 
+import asyncio
 import os
 import sys
 import threading
@@ -154,6 +155,23 @@ def beside_another_channel(channel: portcall.sync.Channel) -> None:
     got("parent", Cargo(channel).Echo(b"5"))
 
 
+def beside_an_async_channel(channel: portcall.sync.Channel) -> None:
+    """One of `grpc.aio`, on a loop in a thread of the parent's."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+
+    async def open_and_call() -> grpc.aio.Channel:
+        opened = grpc.aio.insecure_channel(sys.argv[2])
+        got("parent", await Cargo(opened).Echo(b"1"))  # type: ignore[arg-type]
+        return opened
+
+    held = asyncio.run_coroutine_threadsafe(open_and_call(), loop).result()
+    got("parent", Cargo(channel).Echo(b"2"))
+    in_child(lambda: got("child", Cargo(channel).Echo(b"3")))
+    got("parent", Cargo(channel).Echo(b"5"))
+    asyncio.run_coroutine_threadsafe(held.close(), loop).result()
+
+
 def that_ends_as_scripts_end(channel: portcall.sync.Channel) -> None:
     """Parent and child both run to the end of the program, with the channel open."""
     echo = Cargo(channel).Echo
@@ -176,6 +194,7 @@ if __name__ == "__main__":
             with_a_subscription,
             by_multiprocessing,
             beside_another_channel,
+            beside_an_async_channel,
             that_ends_as_scripts_end,
         )
     }

@@ -36,7 +36,7 @@ def test_every_setting_has_a_variable_that_its_help_names(name: str) -> None:
     for option in command(name).params:
         if not isinstance(option, click.Option) or option.hidden or option.opts == ["--json"]:
             continue
-        is_shared = name != "hub" and option.opts[0] in WAY_TO_THE_HUB
+        is_shared = name not in {"hub", "dev"} and option.opts[0] in WAY_TO_THE_HUB
         parts = ["PORTCALL", *([] if is_shared else [name]), *option.opts[0].removeprefix("--").split("-")]
         expected = "_".join(parts).upper()
         assert option.envvar == expected

@@ -24,6 +24,8 @@ from portcall.cli.doctor.tls_verdicts import judge_tls, server_name
 from portcall.cli.doctor.verdicts import judge_http2, judge_name, judge_port, judge_proxy, judge_socket
 from portcall.hub.tokens import Role
 from portcall.wire.access import Access, Tls, host_and_port, unix_path
+from portcall.wire.dialer import REASONS_LOST_MAX
+from portcall.wire.pump import REASON_LOST
 
 TRIPS = 5
 
@@ -134,8 +136,12 @@ async def _ask(wanted: Examination) -> AsyncIterator[Finding]:
 
 
 async def _ask_role(wanted: Examination, role: Role) -> LinkAnswer:
-    async with LinkProbe(wanted.access, role, wanted.timeout_s) as probe:
-        return await probe.ask()
+    for _ in range(REASONS_LOST_MAX):
+        async with LinkProbe(wanted.access, role, wanted.timeout_s) as probe:
+            answer = await probe.ask()
+        if (answer.code, answer.details) != REASON_LOST:
+            break
+    return answer
 
 
 async def _try_link(wanted: Examination, role: Role) -> AsyncIterator[Finding]:
