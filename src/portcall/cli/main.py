@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
         "demo": CommandPlace("portcall.cli.demo.command", "demo", "See a fleet at work: mine documents."),
         "hub": CommandPlace("portcall.cli.hub", "hub", "Run the hub, which workers and clients connect to."),
         "worker": CommandPlace("portcall.cli.worker", "worker", "Run a worker, which serves the methods of your app."),
+        "attach": CommandPlace("portcall.cli.attach", "attach", "Bring a gRPC server in any language into the fleet."),
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
     }
 )
