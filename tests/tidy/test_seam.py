@@ -5,6 +5,7 @@ import inspect
 
 import grpc
 import pytest
+from grpc._cython import cygrpc
 from grpc.aio import _call, _channel, _interceptor
 
 from portcall.client.transport import LinkCall, LinkTransport
@@ -44,4 +45,11 @@ def test_transport_makes_calls_with_grpcios_arguments() -> None:
 
 def test_errors_of_a_dead_stream_share_one_root() -> None:
     assert issubclass(grpc.aio.UsageError, grpc.aio.BaseError)
+    assert issubclass(grpc.aio.InternalError, grpc.aio.BaseError)
+
+
+def test_forwarding_writes_by_what_grpcio_itself_writes_by() -> None:
+    # `worker/forwarding.py` goes past the Python layer for this one method.
+    assert "send_serialized_message" in attributes_asked_of(_call, "_cython_call")
+    assert list(inspect.signature(cygrpc._AioCall.send_serialized_message).parameters) == ["self", "message"]
     assert issubclass(grpc.aio.InternalError, grpc.aio.BaseError)

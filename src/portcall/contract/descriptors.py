@@ -63,6 +63,7 @@ class DescriptorFiles:
         self._serialized: dict[str, bytes] = {}
         self._services: dict[str, ServiceDescriptorProto] = {}
         self._places: dict[str, str] = {}
+        self._missing: set[str] = set()
         self._bytes = 0
 
     @property
@@ -101,8 +102,7 @@ class DescriptorFiles:
 
     def missing(self) -> list[str]:
         """Return the names of the files that others import and that are not here, sorted."""
-        wanted = {name for file in self._files.values() for name in file.dependency}
-        return sorted(wanted - self._files.keys())
+        return sorted(self._missing)
 
     def add_well_known(self) -> None:
         """Add those of protobuf's own files that are missing."""
@@ -146,6 +146,8 @@ class DescriptorFiles:
         if len(self._files) >= FILES_MAX or self._bytes > FILES_BYTES_MAX:
             raise self.error(f"it is too large: at most {FILES_MAX} files and {FILES_BYTES_MAX} bytes may be")
         self._files[file.name], self._serialized[file.name] = file, serialized
+        self._missing.discard(file.name)
+        self._missing.update(name for name in file.dependency if name not in self._files)
         prefix = f"{file.package}." if file.package else ""
         for service in file.service:
             name = prefix + service.name
