@@ -79,9 +79,11 @@ class Sidecar:
         """Return once the server has joined the fleet; upstream and hub are dialled until then, however long.
 
         Raises:
-            ConfigurationError: the server was found, and its methods cannot be learnt.
+            ConfigurationError: the descriptor set is unfit, or the server was found and its methods cannot be learnt.
         """
         loop = asyncio.get_running_loop()
+        if self._config.descriptor_set is not None:
+            await asyncio.to_thread(read_descriptor_set, self._config.descriptor_set, self._config.services)
         self._joined = loop.create_future()
         self._running = loop.create_task(self._run(self._joined), name="portcall-sidecar")
         await asyncio.shield(self._joined)
