@@ -1,6 +1,8 @@
-"""The process that serves `Echo`: behind a gRPC server of its own, or as a worker of a hub.
+"""The process that serves `Echo`: behind a gRPC server of its own, or as a worker of a hub; or that is such a server's
+sidecar.
 
-Run as `python -m bench.serving grpc` or `python -m bench.serving portcall ADDRESS`.
+Run as `python -m bench.serving grpc`, `python -m bench.serving portcall HUB` or `python -m bench.serving sidecar HUB
+UPSTREAM`.
 """
 
 import asyncio
@@ -8,8 +10,9 @@ import json
 import sys
 
 import grpc
+from grpc_reflection.v1alpha import reflection
 
-from bench.service import add_echo
+from bench.service import SERVICE, add_echo
 
 
 def say(answer: dict[str, object]) -> None:
@@ -21,6 +24,7 @@ async def serve_directly() -> None:
     """Serve as any gRPC server does."""
     server = grpc.aio.server()
     add_echo(server)
+    reflection.enable_server_reflection((SERVICE, reflection.SERVICE_NAME), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     say({"address": f"127.0.0.1:{port}"})
@@ -39,5 +43,26 @@ async def serve_through(hub: str) -> None:
     await worker.wait_for_termination()
 
 
+async def stand_beside(upstream: str, hub: str) -> None:
+    """Bring a server into the fleet."""
+    from portcall.worker.sidecar import Sidecar, SidecarConfig  # noqa: PLC0415
+
+    sidecar = Sidecar(SidecarConfig(upstream=upstream, hub=hub))
+    await sidecar.start()
+    say({})
+    await asyncio.Event().wait()
+
+
+async def main() -> None:
+    """Serve until the process is ended."""
+    match sys.argv[1:]:
+        case ["grpc"]:
+            await serve_directly()
+        case ["portcall", hub]:
+            await serve_through(hub)
+        case ["sidecar", hub, upstream]:
+            await stand_beside(upstream, hub)
+
+
 if __name__ == "__main__":
-    asyncio.run(serve_directly() if sys.argv[1] == "grpc" else serve_through(sys.argv[2]))
+    asyncio.run(main())

@@ -15,6 +15,7 @@ class Route(StrEnum):
     NATIVE = "grpc.aio through the hub"
     CHANNEL = "portcall.Channel"
     CHANNEL_TWO_WORKERS = "portcall.Channel, 2 workers"
+    SIDECAR = "grpc.aio through hub and sidecar"
 
 
 class Stand:
@@ -45,6 +46,8 @@ class Stand:
                     caller = Caller("portcall", self.hub(workers=1).address)
                 case Route.CHANNEL_TWO_WORKERS:
                     caller = Caller("portcall", self.hub(workers=2).address)
+                case Route.SIDECAR:
+                    caller = Caller("grpc", self._sidecar_hub().address)
             self._callers[route] = self._exits.enter_context(caller)
         return self._callers[route]
 
@@ -55,6 +58,12 @@ class Stand:
             for _ in range(workers):
                 self._start(start_worker(hub))
         return self._hubs[workers]
+
+    def _sidecar_hub(self) -> Server:
+        """Return a hub whose worker is the sidecar of a plain server."""
+        hub = self._start(start_hub())
+        self._start(start_sidecar(hub, self._start(start_server())))
+        return hub
 
     def _start(self, server: Server) -> Server:
         return self._exits.enter_context(server)
@@ -73,3 +82,8 @@ def start_hub() -> Server:
 def start_worker(hub: Server) -> Server:
     """Start a worker process of a hub."""
     return Server("bench.serving", "portcall", hub.address)
+
+
+def start_sidecar(hub: Server, upstream: Server) -> Server:
+    """Start a sidecar, which brings a plain server to a hub."""
+    return Server("bench.serving", "sidecar", hub.address, upstream.address)

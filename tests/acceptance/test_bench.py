@@ -17,11 +17,13 @@ OVERLOAD = [
     ("10x its room", "refused"),
     ("10x its room", "ended otherwise"),
 ]
+SIDECAR = [*ROUTES[:2], "grpc.aio through hub and sidecar"]
 ROWS = {
     "latency": [(route, figure) for figure in ("p50", "p99") for route in ROUTES],
     "unary": [(route, "rate") for route in ROUTES],
     "map": [(how, "rate") for how in ("direct grpc.aio, 100 at once", "map, 1 worker", "map, 2 workers")] * 2,
     "streams": [(route, "rate") for route in ROUTES] * 4,
+    "sidecar": [(route, figure) for figure in ("p50", "rate", "rate") for route in SIDECAR],
     "links": [("grpc.aio server, idle streams", "resident"), ("hub, idle workers", "resident")],
     "slow-reader": [(route, "hub's growth") for route in ROUTES[1:]],
     "overload": OVERLOAD * 4,
