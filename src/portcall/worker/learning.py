@@ -26,6 +26,8 @@ REFLECTION_VERSIONS = ("v1", "v1alpha")
 NOT_TAKEN = ("grpc.reflection.", "grpc.health.", "portcall.v1.")
 """Services that a hub has itself. Those of an upstream tell of the upstream alone, and nobody could reach them."""
 
+HUB_SERVICE = "portcall.v1.Hub"
+
 _SEVERAL = 5
 
 
@@ -104,7 +106,10 @@ async def learn_by_reflection(upstream: Upstream, wanted: Sequence[str]) -> link
 
 async def _learn(asking: "_Asking", wanted: Sequence[str]) -> link_pb2.Contract:
     files = asking.files
-    services = choose_services(await asking.list_services(), wanted, files.origin)
+    offered = await asking.list_services()
+    if HUB_SERVICE in offered:
+        raise files.error("this is a Portcall hub, whose calls would come back to it. Name the server itself")
+    services = choose_services(offered, wanted, files.origin)
     for name in services:
         if name not in files.services:
             await asking.fetch(name)

@@ -129,7 +129,7 @@ class Sidecar:
             ConfigurationError: what the server serves cannot be learnt.
         """
         upstream = Upstream(self._target)
-        withdrawn: list[asyncio.Task[None]] = []
+        withdrawn: set[asyncio.Task[None]] = set()
         try:
             await upstream.connect()
             while await self._when_serving(upstream):
@@ -138,7 +138,8 @@ class Sidecar:
                 try:
                     await self._serve(upstream, worker, joined)
                 finally:
-                    withdrawn.append(self._keep(self._withdraw(worker)))
+                    withdrawn = {task for task in withdrawn if not task.done()}
+                    withdrawn.add(self._keep(self._withdraw(worker)))
         finally:
             self._keep(_close_after(upstream, withdrawn))
 
@@ -177,8 +178,10 @@ class Sidecar:
         changing = loop.create_task(upstream.wait_while(Condition.SERVING))
         try:
             await asyncio.wait([starting, changing], return_when=asyncio.FIRST_COMPLETED)
-            if starting.done() and not joined.done():
-                joined.set_result(None)
+            if starting.done():
+                starting.result()
+                if not joined.done():
+                    joined.set_result(None)
             condition = await changing
         finally:
             changing.cancel()
@@ -217,7 +220,7 @@ class _ForwardingWorker(Worker):
         return self._contract
 
 
-async def _close_after(upstream: Upstream, withdrawn: list[asyncio.Task[None]]) -> None:
+async def _close_after(upstream: Upstream, withdrawn: set[asyncio.Task[None]]) -> None:
     """Close a connection once nobody uses it any more."""
     if withdrawn:
         await asyncio.wait(withdrawn)

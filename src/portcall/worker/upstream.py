@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from portcall.errors import ConfigurationError
+from portcall.wire.limits import WINDOW_BYTES
 from portcall.wire.target import PORT_MAX
 
 logger = logging.getLogger("portcall.sidecar")
@@ -209,6 +210,9 @@ def _open_channel(target: str) -> grpc.aio.Channel:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
+        # A window as large as a link's. By itself gRPC lets it grow to 16 MB for each stream that nobody reads.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
         ("grpc.use_local_subchannel_pool", 1),
         # A sidecar stands beside its upstream, on this side of any proxy.
         ("grpc.enable_http_proxy", 0),

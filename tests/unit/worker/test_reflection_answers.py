@@ -134,6 +134,7 @@ ODD: dict[str, tuple[tuple[Answer, ...], str]] = {
     "refused-listing": ((error("not today"),), "it does not list its services (not today)"),
     "refused-without-words": ((error("", 7),), "it does not list its services (error 7)"),
     "garbage": ((b"\xff\xff",), "its answer is not a ServerReflectionResponse"),
+    "hub": ((listing("S", "portcall.v1.Hub"),), "this is a Portcall hub, whose calls would come back to it"),
     "end": ((None,), "it ended without an answer"),
     "nothing-listed": ((listing(),), "there are no services but those"),
     "end-later": ((listing("S"), None), "it ended without an answer"),
