@@ -31,6 +31,8 @@ from portcall.protos.portcall.v1 import link_pb2
 FILES_BYTES_MAX = 8_388_608
 """Most bytes of descriptors in a contract. It goes to the hub in one batch, which may have twice as many."""
 
+SHOWN_CHARACTERS_MAX = 400
+
 WELL_KNOWN_FILES: dict[str, bytes] = {
     module.DESCRIPTOR.name: module.DESCRIPTOR.serialized_pb
     for module in (
@@ -120,14 +122,14 @@ class DescriptorFiles:
         chosen = sorted(set(services))
         specs = [spec for name in chosen for spec in self._methods(name)]
         if not specs:
-            raise self.error(f"there are no methods in {', '.join(map(_shown, chosen)) or 'it'}")
+            raise self.error(f"there are no methods in {', '.join(map(shown, chosen)) or 'it'}")
         ordered = self._in_order([self._places[name] for name in chosen])
         self._check(ordered)
         message = contract_message(specs, [self._serialized[name] for name in ordered])
         try:
             parse_contract(message)
         except ProtocolError as error:
-            raise self.error(str(error)) from None
+            raise self.error(shown(str(error))) from None
         return message
 
     def error(self, words: str) -> ConfigurationError:
@@ -141,7 +143,7 @@ class DescriptorFiles:
         if not file.name:
             raise self.error("a file in it has no name")
         if known is not None:
-            raise self.error(f"it has two different files by the name of {_shown(file.name)}")
+            raise self.error(f"it has two different files by the name of {shown(file.name)}")
         self._bytes += len(serialized)
         if len(self._files) >= FILES_MAX or self._bytes > FILES_BYTES_MAX:
             raise self.error(f"it is too large: at most {FILES_MAX} files and {FILES_BYTES_MAX} bytes may be")
@@ -153,13 +155,13 @@ class DescriptorFiles:
             name = prefix + service.name
             place = self._places.setdefault(name, file.name)
             if place != file.name:
-                raise self.error(f"service {_shown(name)} is in {_shown(place)} and in {_shown(file.name)}")
+                raise self.error(f"service {shown(name)} is in {shown(place)} and in {shown(file.name)}")
             self._services[name] = service
 
     def _methods(self, service: str) -> list[MethodSpec]:
         found = self._services.get(service)
         if found is None:
-            raise self.error(f"no file in it declares a service {_shown(service)}")
+            raise self.error(f"no file in it declares a service {shown(service)}")
         return [
             MethodSpec(
                 service=service,
@@ -184,7 +186,7 @@ class DescriptorFiles:
                     del path[name]
                     done[name] = None
                 elif wanted in path:
-                    raise self.error(f"{_shown(wanted)} imports itself, by way of {_shown(name)}")
+                    raise self.error(f"{shown(wanted)} imports itself, by way of {shown(name)}")
                 else:
                     path[wanted] = iter(self._imports(wanted))
         return list(done)
@@ -193,7 +195,7 @@ class DescriptorFiles:
         names = self._files[name].dependency
         for each in names:
             if each not in self._files:
-                raise self.error(f"{_shown(name)} imports {_shown(each)}, which is not there")
+                raise self.error(f"{shown(name)} imports {shown(each)}, which is not there")
         return names
 
     def _check(self, ordered: Iterable[str]) -> None:
@@ -204,10 +206,11 @@ class DescriptorFiles:
                 pool.AddSerializedFile(self._serialized[name])
             except Exception as error:  # noqa: BLE001  # whatever its parser makes of it, it is the file that is bad
                 words = str(error).removeprefix("Couldn't build proto file into descriptor pool: ")
-                raise self.error(f"{_shown(name)} is not sound: {words[:500]}") from None
+                raise self.error(f"{shown(name)} is not sound: {shown(words)}") from None
 
 
-def _shown(name: str) -> str:
-    """Return a name from outside as a message can show it."""
-    shown = name if name.isprintable() else repr(name)
-    return shown if len(shown) <= 200 else f"{shown[:200]}…"  # noqa: PLR2004  # characters of one line
+def shown(text: str) -> str:
+    """Return what came from outside as a message can show it: in one line, and not too long."""
+    line = " ".join(text.split())
+    line = line if line.isprintable() else repr(line)
+    return line if len(line) <= SHOWN_CHARACTERS_MAX else f"{line[:SHOWN_CHARACTERS_MAX]}…"

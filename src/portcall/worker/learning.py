@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
-from portcall.contract.descriptors import FILES_BYTES_MAX, DescriptorFiles
+from portcall.contract.descriptors import FILES_BYTES_MAX, DescriptorFiles, shown
 from portcall.errors import ConfigurationError
 from portcall.protos.portcall.v1 import link_pb2
 from portcall.worker.upstream import AWAY_CODES, Upstream, UpstreamAwayError
@@ -50,9 +50,9 @@ def _alternatives(name: str, usable: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, usable, n=1)
     near = near or [each for each in usable if each.rpartition(".")[2] == name.rpartition(".")[2]][:1]
     if near:
-        return f"Did you mean {near[0]}?"
+        return f"Did you mean {shown(near[0])}?"
     more = f" and {len(usable) - _SEVERAL} more" if len(usable) > _SEVERAL else ""
-    return f"It has {', '.join(usable[:_SEVERAL]) or 'none'}{more}"
+    return f"It has {', '.join(map(shown, usable[:_SEVERAL])) or 'none'}{more}"
 
 
 def read_descriptor_set(path: Path, wanted: Sequence[str]) -> link_pb2.Contract:
@@ -72,7 +72,7 @@ def read_descriptor_set(path: Path, wanted: Sequence[str]) -> link_pb2.Contract:
     files.add_set(serialized)
     files.add_well_known()
     if missing := files.missing():
-        raise files.error(f"it lacks {missing[0]}, which is imported; make it with protoc --include_imports")
+        raise files.error(f"it lacks {shown(missing[0])}, which is imported; make it with protoc --include_imports")
     return files.contract(choose_services(files.services, wanted, files.origin))
 
 
@@ -92,7 +92,7 @@ async def learn_by_reflection(upstream: Upstream, wanted: Sequence[str]) -> link
         except TimeoutError:
             raise UpstreamAwayError(f"it did not tell its methods within {LEARN_S:g} s") from None
         except grpc.aio.AioRpcError as error:
-            words = f"{error.code().name}: {error.details()}"
+            words = shown(f"{error.code().name}: {error.details()}")
             if error.code() in AWAY_CODES:
                 raise UpstreamAwayError(f"it went away while it was asked for its methods ({words})") from None
             refusal = refusal or words
@@ -144,7 +144,7 @@ class _Asking:
         answer = await self._ask(ServerReflectionRequest(file_containing_symbol=service))
         if not answer.HasField("file_descriptor_response"):
             raise self.files.error(
-                f"it lists {service[:200]!r}, but does not describe it{_reason(answer)}. Choose others with --service,"
+                f"it lists {shown(service)}, but does not describe it{_reason(answer)}. Choose others with --service,"
                 " or describe it with --descriptor-set FILE"
             )
         self._take(answer)
@@ -178,4 +178,4 @@ def _reason(answer: ServerReflectionResponse) -> str:
     if not answer.HasField("error_response"):
         return ""
     error = answer.error_response
-    return f" ({error.error_message[:500] or f'error {error.error_code}'})"
+    return f" ({shown(error.error_message) or f'error {error.error_code}'})"

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from portcall.contract.descriptors import shown
 from portcall.errors import ConfigurationError
 from portcall.wire.limits import WINDOW_BYTES
 from portcall.wire.target import PORT_MAX
@@ -160,7 +161,7 @@ class Upstream:
             answer = await watch.read()
         except grpc.aio.AioRpcError as error:
             if error.code() in AWAY_CODES:
-                raise UpstreamAwayError(error.details() or error.code().name) from None
+                raise UpstreamAwayError(shown(error.details() or error.code().name)) from None
             logger.debug("%s has no health to follow: %s %s", self.target, error.code().name, error.details())
             return False
         return self._take_health(answer)

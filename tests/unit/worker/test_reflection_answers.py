@@ -118,7 +118,7 @@ def test_protobufs_own_files_may_lack() -> None:
 def test_broken_service_that_is_not_wanted_does_no_harm() -> None:
     sound = server_of(file_of("a.proto", service="S"), services=("S", "Broken"))
     assert list(parse_contract(learn(sound, "S")).services) == ["S"]
-    with pytest.raises(ConfigurationError, match="it lists 'Broken', but does not describe it"):
+    with pytest.raises(ConfigurationError, match="it lists Broken, but does not describe it"):
         learn(sound)
 
 
@@ -169,6 +169,14 @@ def test_odd_answers(case: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         learn(says(*answers))
     assert str(caught.value).startswith(f"reflection of the upstream app:1: {words}")
+
+
+def test_names_from_outside_are_shown_in_one_line() -> None:
+    names = [f"{'x' * 5_000}\n{number}" for number in range(9)]
+    with pytest.raises(ConfigurationError) as caught:
+        learn(says(listing(*names)), "bank.Account")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 3_000
 
 
 def test_imports_without_end() -> None:
