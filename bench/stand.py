@@ -18,6 +18,7 @@ class Route(StrEnum):
     SYNC_DIRECT = "direct grpc"
     SYNC_NATIVE = "grpc through the hub"
     SYNC_CHANNEL = "portcall.sync.Channel"
+    SIDECAR = "grpc.aio through hub and sidecar"
 
 
 class Stand:
@@ -54,6 +55,8 @@ class Stand:
                     caller = Caller("grpc", self.hub(workers=1).address, module="bench.blocking")
                 case Route.SYNC_CHANNEL:
                     caller = Caller("portcall", self.hub(workers=1).address, module="bench.blocking")
+                case Route.SIDECAR:
+                    caller = Caller("grpc", self._sidecar_hub().address)
             self._callers[route] = self._exits.enter_context(caller)
         return self._callers[route]
 
@@ -64,6 +67,12 @@ class Stand:
             for _ in range(workers):
                 self._start(start_worker(hub))
         return self._hubs[workers]
+
+    def _sidecar_hub(self) -> Server:
+        """Return a hub whose worker is the sidecar of a plain server."""
+        hub = self._start(start_hub())
+        self._start(start_sidecar(hub, self._start(start_server())))
+        return hub
 
     def _start(self, server: Server) -> Server:
         return self._exits.enter_context(server)
@@ -82,3 +91,8 @@ def start_hub() -> Server:
 def start_worker(hub: Server) -> Server:
     """Start a worker process of a hub."""
     return Server("bench.serving", "portcall", hub.address)
+
+
+def start_sidecar(hub: Server, upstream: Server) -> Server:
+    """Start a sidecar, which brings a plain server to a hub."""
+    return Server("bench.serving", "sidecar", hub.address, upstream.address)
