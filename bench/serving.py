@@ -1,4 +1,4 @@
-"""Run as `python -m bench.serving grpc|portcall|processes [HUB [COUNT]]`: serves `Echo`, and says so.
+"""Run as `python -m bench.serving grpc`, `portcall HUB`, `processes HUB COUNT` or `sidecar HUB UPSTREAM`: a server.
 
 `portcall` is a worker as `portcall worker` runs it, `processes` the same with `--processes`, `grpc` a server as grpcio
 makes it. What gRPC's core is like is settled when it is imported, so each imports it for itself.
@@ -19,11 +19,13 @@ def say(answer: dict[str, object]) -> None:
 async def serve_directly() -> None:
     """Serve as any gRPC server does."""
     import grpc  # noqa: PLC0415
+    from grpc_reflection.v1alpha import reflection  # noqa: PLC0415
 
-    from bench.service import add_echo  # noqa: PLC0415
+    from bench.service import SERVICE, add_echo  # noqa: PLC0415
 
     server = grpc.aio.server()
     add_echo(server)
+    reflection.enable_server_reflection((SERVICE, reflection.SERVICE_NAME), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     say({"address": f"127.0.0.1:{port}"})
@@ -66,15 +68,31 @@ async def serve_in_processes(hub: str, count: int) -> None:
     await supervisor.wait_for_termination()
 
 
+async def stand_beside(upstream: str, hub: str) -> None:
+    """Bring a server into the fleet, as `portcall attach` does."""
+    from portcall.cli.main import set_grpc_up  # noqa: PLC0415
+
+    set_grpc_up()
+    from portcall.wire.access import resolve_access  # noqa: PLC0415
+    from portcall.worker.sidecar import Sidecar, SidecarConfig  # noqa: PLC0415
+
+    sidecar = Sidecar(SidecarConfig(upstream=upstream, access=resolve_access(hub)))
+    await sidecar.start()
+    say({})
+    await asyncio.Event().wait()
+
+
 async def main() -> None:
-    """Serve as the command line says."""
+    """Serve until the process is ended."""
     match sys.argv[1:]:
+        case ["grpc"]:
+            await serve_directly()
         case ["portcall", hub]:
             await serve_through(hub)
         case ["processes", hub, count]:
             await serve_in_processes(hub, int(count))
-        case _:
-            await serve_directly()
+        case ["sidecar", hub, upstream]:
+            await stand_beside(upstream, hub)
 
 
 if __name__ == "__main__":

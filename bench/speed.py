@@ -81,6 +81,7 @@ def cases() -> Iterator[Case]:
     yield _processes("map", LoadKind.MAP, CALLS, calls_at_once=1)
     yield _processes(f"{COMPUTE_MS} ms of computing", LoadKind.COMPUTE, CALLS, calls_at_once=FEW)
     yield from _sync()
+    yield from _sidecar()
 
 
 def _latency() -> Case:
@@ -170,6 +171,20 @@ def _sync() -> Iterator[Case]:
     ):
         contenders = tuple(Contender(route=route, load=load) for route in routes)
         yield Case(group="sync", name=name, figures=figures, contenders=(*contenders, *more))
+
+
+def _sidecar() -> Iterator[Case]:
+    """What a sidecar costs, beside a worker that serves by itself."""
+    unary = Load(kind=LoadKind.AT_ONCE, message_bytes=SMALL_BYTES, calls_at_once=MANY)
+    loads = {
+        "unary, 100 B, one at a time": (P50, Load(kind=LoadKind.ONE_BY_ONE, message_bytes=SMALL_BYTES)),
+        f"unary, 100 B, {MANY} at once": (CALLS, unary),
+        "server-streaming, 64 KiB": (VOLUME, Load(kind=LoadKind.DOWNLOAD, message_bytes=LARGE_BYTES)),
+    }
+    for name, (figure, load) in loads.items():
+        routes = (Route.DIRECT, Route.NATIVE, Route.SIDECAR)
+        contenders = tuple(Contender(route=route, load=load) for route in routes)
+        yield Case(group="sidecar", name=name, figures=(figure,), contenders=contenders)
 
 
 Results = dict[tuple[Case, Contender], list[LoadResult]]

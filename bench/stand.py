@@ -20,6 +20,7 @@ class Route(StrEnum):
     SYNC_DIRECT = "direct grpc"
     SYNC_NATIVE = "grpc through the hub"
     SYNC_CHANNEL = "portcall.sync.Channel"
+    SIDECAR = "grpc.aio through hub and sidecar"
 
 
 class Stand:
@@ -60,6 +61,8 @@ class Stand:
                     caller = Caller("grpc", self.hub(workers=1).address, module="bench.blocking")
                 case Route.SYNC_CHANNEL:
                     caller = Caller("portcall", self.hub(workers=1).address, module="bench.blocking")
+                case Route.SIDECAR:
+                    caller = Caller("grpc", self._sidecar_hub().address)
             self._callers[route] = self._exits.enter_context(caller)
         return self._callers[route]
 
@@ -71,6 +74,12 @@ class Stand:
             for _ in range(workers):
                 self._start(start_worker(hub) if not processes else start_supervisor(hub, processes))
         return self._hubs[key]
+
+    def _sidecar_hub(self) -> Server:
+        """Return a hub whose worker is the sidecar of a plain server."""
+        hub = self._start(start_hub())
+        self._start(start_sidecar(hub, self._start(start_server())))
+        return hub
 
     def _start(self, server: Server) -> Server:
         return self._exits.enter_context(server)
@@ -94,3 +103,8 @@ def start_worker(hub: Server) -> Server:
 def start_supervisor(hub: Server, processes: int) -> Server:
     """Start a worker of a hub that runs its calls in processes."""
     return Server("bench.serving", "processes", hub.address, str(processes))
+
+
+def start_sidecar(hub: Server, upstream: Server) -> Server:
+    """Start a sidecar, which brings a plain server to a hub."""
+    return Server("bench.serving", "sidecar", hub.address, upstream.address)

@@ -19,6 +19,7 @@ OVERLOAD = [
     ("10x its room", "ended otherwise"),
 ]
 SYNC_ROUTES = ["direct grpc", "grpc through the hub", "portcall.sync.Channel"]
+SIDECAR = [*ROUTES[:2], "grpc.aio through hub and sidecar"]
 ROWS = {
     "latency": [(route, figure) for figure in ("p50", "p99") for route in ROUTES],
     "unary": [(route, "rate") for route in ROUTES],
@@ -30,6 +31,7 @@ ROWS = {
         *[(route, "rate") for route in (*SYNC_ROUTES, "portcall.sync.Channel, map")],
         *[(route, "rate") for route in SYNC_ROUTES],
     ],
+    "sidecar": [(route, figure) for figure in ("p50", "rate", "rate") for route in SIDECAR],
     "links": [("grpc.aio server, idle streams", "resident"), ("hub, idle workers", "resident")],
     "slow-reader": [(route, "hub's growth") for route in ROUTES[1:]],
     "overload": OVERLOAD * 4,

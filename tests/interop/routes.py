@@ -2,7 +2,7 @@
 
 `direct` is grpcio's client and grpcio's server, and proves the case itself. `native` puts a hub and a
 `portcall.Worker` in the server's place, and `channel` a `portcall.Channel` in the client's place as well. `guarded` is
-`native` with TLS and tokens.
+`native` with TLS and tokens. `sidecar` has grpcio at both ends again, with a hub and a sidecar between them.
 """
 
 import abc
@@ -21,6 +21,7 @@ import portcall
 from portcall.hub import Hub, HubConfig
 
 from .service import InteropStub, Register, interop_stub, registers
+from .upstreams import UpstreamServer
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 TOKEN = "interop-0123456789abcdef"
@@ -184,11 +185,22 @@ class ChannelRoute(NativeRoute):
         return portcall.sync.Channel(self._address)
 
 
+class SidecarRoute(NativeRoute):
+    """grpcio's client to a hub, whose worker is a sidecar of grpcio's server."""
+
+    async def _prepare_server(self, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Any:
+        config = HubConfig(listen="127.0.0.1:0", message_bytes_max=self._message_bytes_max)
+        hub = await self._exits.enter_async_context(Hub(config))
+        self._address = hub.address
+        return UpstreamServer(hub.address, WORKER_SLOTS, interceptors, _receives_up_to(_NO_LIMIT))
+
+
 ROUTES: dict[str, type[Route]] = {
     "direct": DirectRoute,
     "native": NativeRoute,
     "guarded": GuardedRoute,
     "channel": ChannelRoute,
+    "sidecar": SidecarRoute,
 }
 
 _NO_LIMIT = -1

@@ -167,3 +167,10 @@ def test_the_blocking_layer_is_read() -> None:
         "watch_connectivity_state",
     ]
     assert asked_of("call", "_call") == ["cancel", "next_event", "operate"]
+
+
+def test_forwarding_writes_by_what_grpcio_itself_writes_by() -> None:
+    # `worker/forwarding.py` goes past the Python layer for this one method.
+    assert "send_serialized_message" in attributes_asked_of(_call, "_cython_call")
+    assert list(inspect.signature(cygrpc._AioCall.send_serialized_message).parameters) == ["self", "message"]
+    assert issubclass(grpc.aio.InternalError, grpc.aio.BaseError)

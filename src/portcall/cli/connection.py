@@ -31,5 +31,3 @@ def unreachable(target: str, details: str) -> str:
     """Return the words for a server that does not answer; `details` are gRPC's own."""
     start = "Start one with 'portcall hub', or name another with --hub"
     return f"no server answers at {target} ({reason(details)}). {start}"
-        f"no server answers at {target} ({reason(details)}). Start one with 'portcall hub', or name another with --hub"
-    )

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
         "hub": CommandPlace("portcall.cli.hub", "hub", "Run the hub, which workers and clients connect to."),
         "dev": CommandPlace("portcall.cli.dev.command", "dev", "Run a hub and your app, reload it when it changes."),
         "worker": CommandPlace("portcall.cli.worker", "worker", "Run a worker, which serves the methods of your app."),
+        "attach": CommandPlace("portcall.cli.attach", "attach", "Bring a gRPC server in any language into the fleet."),
         "compile": CommandPlace("portcall.cli.compile", "compile_", "Compile .proto files to Python."),
         "call": CommandPlace("portcall.cli.call.command", "call", "Call a method: JSON in, JSON out."),
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
@@ -86,6 +87,7 @@ Examples:
   portcall demo                 see a fleet at work
   portcall hub                  in one terminal
   portcall worker app:worker    in others: serve the methods of your app.py
+  portcall attach --upstream localhost:50051    a server in any language
   portcall fleet ls             who is there?
   portcall call --list          what do they serve?
 

@@ -236,6 +236,11 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         if self.request is not None:
             self._feed(receiver, self.request)
 
+    def begin_reply(self) -> None:
+        """Send initial metadata without entries, unless some has gone or the call is over."""
+        if not (self._are_headers_sent or self.is_given_up):
+            self._send_headers(())
+
     async def read_bytes(self) -> bytes | None:
         """Return the next message of the caller, or None if it has sent the last."""
         receiver = self._receiver

@@ -12,7 +12,7 @@ import grpc
 
 from portcall.contract.contract import describe_methods
 from portcall.errors import ConfigurationError
-from portcall.protos.portcall.v1.link_pb2 import Drain, Frame, Welcome, WorkerHello
+from portcall.protos.portcall.v1.link_pb2 import Contract, Drain, Frame, Welcome, WorkerHello
 from portcall.wire.access import Access, Tls, resolve_access
 from portcall.wire.dialer import ATTACH, Connectivity, Dialer, DialerConfig
 from portcall.wire.link import Link, LinkState
@@ -206,7 +206,7 @@ class Worker(grpc.aio.Server):
         return WorkerHello(
             name=self.name or f"{socket.gethostname()}-{environment.pid}",
             slots=self.slots,
-            contract=describe_methods(self._methods.specs()),
+            contract=self._describe(),
             environment=environment,
         )
 
@@ -221,6 +221,10 @@ class Worker(grpc.aio.Server):
     def exit_at_once(self, number: signal.Signals) -> NoReturn:
         """End the process as an unhandled signal would."""
         os._exit(128 + number)
+
+    def _describe(self) -> Contract:
+        """Return what this worker serves."""
+        return describe_methods(self._methods.specs())
 
     async def _stop(self) -> None:
         execution, dialer, attached = self._execution, self._dialer, self._attached
