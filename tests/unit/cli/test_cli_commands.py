@@ -24,7 +24,7 @@ def test_purpose_in_the_list_begins_the_command_s_own_help(name: str) -> None:
     assert (command(name).help or "").startswith(purpose)
 
 
-@pytest.mark.parametrize("name", ["hub", "worker"])
+@pytest.mark.parametrize("name", ["hub", "worker", "attach"])
 def test_every_setting_has_a_variable_that_its_help_names(name: str) -> None:
     for option in command(name).params:
         if not isinstance(option, click.Option) or option.hidden or option.opts == ["--json"]:
