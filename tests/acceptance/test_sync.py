@@ -30,7 +30,7 @@ FORKS = {
     "after_the_first_call": ["parent got 1", *["child got 2", "parent got 3"] * 3],
     "of_a_fork": ["parent got 1", "child got 2", "grandchild got 3", "child got 4", "parent got 5"],
     "with_calls_under_way": [
-        *["child sees CANCELLED: The call was made before this process was forked off", "child got 1"] * 3,
+        *["child sees CANCELLED: The call was made before this process was forked off", "child got 1"] * 20,
         "parent got released",
     ],
     "with_a_map": [

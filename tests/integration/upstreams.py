@@ -2,14 +2,14 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 from google.protobuf.descriptor_pool import Default, DescriptorPool
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection
 from interop.service import SERVICE, registers
 from interop.servicers import scripted
 
@@ -21,8 +21,6 @@ from .stage import LONG_S, Stage
 SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
 SERVICE_UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
-
-Answers = Callable[[reflection_pb2.ServerReflectionRequest], bytes | reflection_pb2.ServerReflectionResponse]
 
 
 class Health:
@@ -118,20 +116,3 @@ class UpstreamStage:
         async with asyncio.timeout(LONG_S):
             await sidecar.start()
         return sidecar
-
-
-def reflection_by(answer: Answers, *versions: str) -> list[grpc.GenericRpcHandler]:
-    """Reflection that answers as it is told, under these versions of its name."""
-
-    async def answer_all(questions: AsyncIterator[bytes], _: object) -> AsyncIterator[bytes]:
-        async for question in questions:
-            answered = answer(reflection_pb2.ServerReflectionRequest.FromString(question))
-            yield answered if isinstance(answered, bytes) else answered.SerializeToString()
-
-    method = grpc.stream_stream_rpc_method_handler(answer_all)
-    return [
-        grpc.method_handlers_generic_handler(
-            f"grpc.reflection.{version}.ServerReflection", {"ServerReflectionInfo": method}
-        )
-        for version in versions
-    ]

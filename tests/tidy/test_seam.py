@@ -17,7 +17,14 @@ from grpc.aio import _call, _channel, _interceptor
 from portcall.cli import main
 from portcall.client.transport import LinkCall, LinkTransport
 from portcall.sync.calls import UnaryCall
-from portcall.sync.events import ConnectivityEvent, Event, InitialMetadata, ReceivedMessage, ReceivedStatus
+from portcall.sync.events import (
+    ConnectivityEvent,
+    Event,
+    InitialMetadata,
+    ReceivedMessage,
+    ReceivedStatus,
+    renew,
+)
 from portcall.sync.streams import StreamCall
 from portcall.sync.transport import BlockingTransport
 
@@ -158,6 +165,13 @@ def test_blocking_multi_callables_are_made_as_we_make_them(kind: str) -> None:
         "response_deserializer",
         "registered_call_handle",
     ]
+
+
+def test_lock_of_a_call_object_is_found_by_its_tag() -> None:
+    state = blocking_channel._RPCState((), None, None, None, None)
+    lock = state.condition
+    renew(blocking_channel._event_handler(state, None))
+    assert state.condition is not lock
 
 
 def test_the_blocking_layer_is_read() -> None:

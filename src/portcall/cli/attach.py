@@ -23,9 +23,12 @@ LEAVE_S = 5.0
 @click.command(
     epilog="""\b
 Examples:
-  portcall attach --upstream localhost:50051                  what it serves by reflection
+  portcall attach --upstream localhost:50051
   portcall attach --upstream unix:/run/app.sock --hub hub:7070
-  portcall attach --upstream localhost:50051 --service shop.Cart --service shop.Stock
+  portcall attach --upstream localhost:50051 --service shop.Cart
+
+\b
+Where the upstream has no server reflection:
   protoc --include_imports --descriptor_set_out shop.binpb shop.proto
   portcall attach --upstream localhost:50051 --descriptor-set shop.binpb
 
@@ -35,12 +38,11 @@ calls; it is back when it is healthy, with the methods that it has then. Upstrea
 The first SIGTERM or Ctrl-C drains: no new calls are taken, and those that run have --grace seconds to finish. The
 second one stops at once."""
 )
-@setting(
+@click.option(
     "--upstream",
-    "The gRPC server to bring into the fleet. Also unix:PATH.",
     metavar="HOST:PORT",
-    variable="PORTCALL_ATTACH_UPSTREAM",
-    shown="none, say it",
+    envvar="PORTCALL_ATTACH_UPSTREAM",
+    help="The gRPC server to bring into the fleet. Also unix:PATH. [required; env: PORTCALL_ATTACH_UPSTREAM]",
 )
 @hub_access
 @setting(
@@ -53,7 +55,7 @@ second one stops at once."""
 )
 @setting(
     "--service",
-    "Bring this service of the upstream only; may be said several times.",
+    "Bring this service of the upstream alone; may be said several times.",
     metavar="NAME",
     multiple=True,
     variable="PORTCALL_ATTACH_SERVICE",
@@ -95,9 +97,9 @@ def attach(
     grace: float,
     log_level: str,
 ) -> None:
-    """Bring a gRPC server into the fleet, in whichever language it is written, unchanged.
+    """Bring a gRPC server in any language into the fleet.
 
-    A sidecar of the server: it attaches to the hub as a worker does, and forwards every call.
+    A sidecar of the server, which stays as it is: it attaches to the hub as a worker does, and forwards every call.
     """
     if upstream is None:
         raise click.UsageError("which server? Say --upstream HOST:PORT or unix:PATH", click.get_current_context())

@@ -87,7 +87,7 @@ Examples:
   portcall demo                 see a fleet at work
   portcall hub                  in one terminal
   portcall worker app:worker    in others: serve the methods of your app.py
-  portcall attach --upstream localhost:50051    a server in any language
+  portcall attach --help        how a server in any language joins
   portcall fleet ls             who is there?
   portcall call --list          what do they serve?
 

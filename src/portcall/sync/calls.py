@@ -27,6 +27,7 @@ from portcall.sync.events import (
     Tag,
     first_metadata,
     first_request,
+    renew,
 )
 
 CLOSED: Final = "Channel closed!"
@@ -79,6 +80,7 @@ class Call:
 
     def renew(self) -> None:
         """Replace what another thread may have held when this process was forked off."""
+        raise NotImplementedError
 
     def lose(self, details: str) -> None:
         """End the call where there is no loop to end it on."""
@@ -139,6 +141,10 @@ class UnaryCall(Call):
         self._batch = batch
         self._request = first_request([batch]) or b""
         super().__init__(engine, opening, has_queue=has_queue)
+
+    def renew(self) -> None:
+        """Replace what another thread may have held when this process was forked off."""
+        renew(self._batch[1])
 
     def lose(self, details: str) -> None:
         """End the call where there is no loop to end it on."""

@@ -137,8 +137,10 @@ class Engine:
         self.delivery = Delivery()
         self._inbox.clear()
         for call in list(self.calls):
-            call.renew()
-            call.lose(details)
+            # A thread that is not here may have been half-way through telling; then there is nobody to tell.
+            with contextlib.suppress(Exception):
+                call.renew()
+                call.lose(details)
         self.delivery.stop()
         self._loop.set_exception_handler(lambda _loop, _context: None)  # tasks that were not done are the parent's
 

@@ -3,6 +3,7 @@
 In grpcio these are C objects that only its core can fill in. The ones here have the methods that the layer calls.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -100,6 +101,15 @@ class ConnectivityEvent:
 
     def __init__(self, *, success: bool) -> None:
         self.success = success
+
+
+def renew(tag: Tag) -> None:
+    """Give the call object that a tag is for a new lock, as grpcio does in a child of its own forks.
+
+    In the parent, a thread that is not here may have held the old one.
+    """
+    if tag is not None:
+        inspect.getclosurevars(tag).nonlocals["state"].reset_postfork_child()
 
 
 def first_metadata(batches: Sequence[Batch]) -> tuple[Sequence[tuple[str, str | bytes]], bool]:

@@ -26,6 +26,7 @@ from portcall.sync.events import (
     Tag,
     batch_with,
     first_request,
+    renew,
 )
 
 SEND_AHEAD_BYTES: Final = 65_536
@@ -125,8 +126,10 @@ class StreamCall(Call):
         return True
 
     def renew(self) -> None:
-        """Replace the lock: in the parent of this process somebody may have held it, who is not here."""
+        """Replace what another thread may have held when this process was forked off."""
+        assert self._end_batch is not None
         self._lock = threading.Lock()
+        renew(self._end_batch[1])
 
     def lose(self, details: str) -> None:
         """End the call where there is no loop to end it on."""

@@ -71,7 +71,7 @@ def with_calls_under_way(channel: portcall.sync.Channel) -> None:
 
     def keep_calling() -> None:
         while not is_over.is_set():
-            replies.append(stub.Echo(b"beside") == b"beside")
+            replies.append(stub.Echo(b"beside") == stub.Echo.future(b"beside").result() == b"beside")
 
     threads = [threading.Thread(target=keep_calling) for _ in range(4)]
     for thread in threads:
@@ -84,7 +84,7 @@ def with_calls_under_way(channel: portcall.sync.Channel) -> None:
             say(f"child sees {held.code().name}: {held.details()}")
         got("child", stub.Echo(b"1"))
 
-    for _ in range(3):
+    for _ in range(20):
         in_child(use)
     is_over.set()
     for thread in threads:

@@ -31,7 +31,7 @@ WAY_TO_THE_HUB = {"--hub", "--token-file", "--tls", "--tls-ca", "--tls-cert", "-
 """The same for every command that dials a hub."""
 
 
-@pytest.mark.parametrize("name", ["hub", "worker", "dev"])
+@pytest.mark.parametrize("name", ["hub", "worker", "dev", "attach"])
 def test_every_setting_has_a_variable_that_its_help_names(name: str) -> None:
     for option in command(name).params:
         if not isinstance(option, click.Option) or option.hidden or option.opts == ["--json"]:
