@@ -10,7 +10,20 @@ SECRET_HEAD_BYTES = 4_096
 """How much of a file is looked at for a key."""
 
 _NEEDLESS = (
-    *(".git", ".hg", ".svn", ".bzr", ".venv", "venv", "__pycache__", "*.pyc", "*.pyo", "*.egg-info", "*.whl", "node_modules"),
+    *(
+        ".git",
+        ".hg",
+        ".svn",
+        ".bzr",
+        ".venv",
+        "venv",
+        "__pycache__",
+        "*.pyc",
+        "*.pyo",
+        "*.egg-info",
+        "*.whl",
+        "node_modules",
+    ),
     *(".tox", ".nox", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".coverage", ".ipynb_checkpoints"),
     *(".DS_Store", ".idea", ".vscode", "*.swp", "*~"),
 )

@@ -6,6 +6,10 @@ import socket
 
 from portcall.protos.portcall.v1.link_pb2 import Environment
 
+IMAGE_VARIABLE = "PORTCALL_IMAGE"
+REVISION_VARIABLE = "PORTCALL_REVISION"
+"""What an image says of itself to what runs in it; `portcall image build` sets both."""
+
 
 def report_environment() -> Environment:
     """Return this process's environment; what cannot be learnt stays empty."""
@@ -16,6 +20,8 @@ def report_environment() -> Environment:
         kernel=platform.release(),
         architecture=platform.machine(),
         python=platform.python_version(),
+        image=os.environ.get(IMAGE_VARIABLE, ""),
+        revision=os.environ.get(REVISION_VARIABLE, ""),
     )
 
 
