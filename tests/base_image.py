@@ -74,7 +74,14 @@ def _files() -> Iterator[tuple[str, Path]]:
             yield f"{PREFIX}/lib/{library.name}", library
         else:
             yield str(library).lstrip("/"), library
-    for name in ("libstdc++.so.6", "libgcc_s.so.1", "librt.so.1", "libpthread.so.0", "libdl.so.2", "libutil.so.1"):  # grpcio has them from the system, too
+    for name in (
+        "libstdc++.so.6",
+        "libgcc_s.so.1",
+        "librt.so.1",
+        "libpthread.so.0",
+        "libdl.so.2",
+        "libutil.so.1",
+    ):  # grpcio has them from the system, too
         yield from ((str(found).lstrip("/"), found) for found in _loader_finds(name))
 
 

@@ -42,7 +42,7 @@ def read_project(folder: Path) -> Project:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from None
     return Project(
-        name=str(table.get("name") or folder.resolve().name),
+        name=str(table.get("name") or ""),
         version=str(table.get("version") or ""),
         requires_python=str(table.get("requires-python") or ""),
     )

@@ -133,7 +133,7 @@ def _explain(ended: Ended, pins: Sequence[Pin], fetching: Fetching, folder: Path
 
 def _explain_not_found(pin: Pin, fetching: Fetching, folder: Path) -> Exception:
     """Have pip tell what there is instead."""
-    told = run(download_command([pin], fetching, folder, "--verbose"))
+    told = run(download_command([pin], fetching, folder, "-vv"))
     names = sorted(set(_wheels_of(pin, _WHEEL_NAME.findall(told.stdout + told.stderr))))
     if not names and "Could not fetch URL" in told.stdout + told.stderr:
         return ImageError(f"the index cannot be reached for {pin.name} {pin.version}. Look at 'pip config list'")
