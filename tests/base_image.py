@@ -16,7 +16,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-LEFT_OUT = {"test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "site-packages", "__pycache__", "ensurepip"}
+LEFT_OUT = {"test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "site-packages", "__pycache__"}
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 PREFIX = "usr/local"
 
@@ -60,6 +60,8 @@ def _files() -> Iterator[tuple[str, Path]]:
     """Yield what the image has, by the path in it."""
     python = Path(sys.executable).resolve()
     yield f"{PREFIX}/bin/python{MINOR}", python
+    shell = Path("/bin/sh").resolve()
+    yield "bin/sh", shell
     stdlib = Path(sysconfig.get_path("stdlib"))
     extensions = []
     for place, folders, names in os.walk(stdlib):
@@ -69,7 +71,7 @@ def _files() -> Iterator[tuple[str, Path]]:
             yield f"{PREFIX}/lib/python{MINOR}/{path.relative_to(stdlib)}", path
             if name.endswith(".so"):
                 extensions.append(path)
-    for library in _libraries([python, *extensions]):
+    for library in _libraries([python, shell, *extensions]):
         if library.name.startswith("libpython"):
             yield f"{PREFIX}/lib/{library.name}", library
         else:

@@ -1,6 +1,6 @@
-"""What tests of images stand on: a base, wheels, projects, a registry, an engine. See `tests/integration/conftest.py`.
+"""What tests of images stand on: a base, wheels, projects, a registry, an engine.
 
-What takes seconds is made once for all test processes, in the folder that pytest gives all of them.
+The fixtures are taken up by the `conftest.py` of those that use them. What takes seconds is made once for all test processes, in the folder that pytest gives all of them.
 """
 
 import fcntl
@@ -14,9 +14,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-
 from base_image import make_base
 from wheelhouse import make_wheelhouse, requirements
+
+from portcall.image.store import Store
 
 ROOT = Path(__file__).parents[1]
 READY_S = 20.0
@@ -55,14 +56,28 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
     return place
 
 
-def base_layout(factory: pytest.TempPathFactory) -> Path:
-    """A base for amd64 and arm64."""
-    return once(factory, "base", lambda folder: make_base(folder, architectures=("amd64", "arm64")))
+@pytest.fixture(scope="session")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An OCI layout to build upon, for amd64 and arm64."""
+    return once(tmp_path_factory, "base", lambda folder: make_base(folder, architectures=("amd64", "arm64")))
 
 
-def wheels(factory: pytest.TempPathFactory) -> Path:
-    """Portcall and what it needs, for both."""
-    return once(factory, "wheels", lambda folder: make_wheelhouse(folder, for_arm=True))
+@pytest.fixture(scope="session")
+def wheel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Portcall and what it needs as wheels, for both."""
+    return once(tmp_path_factory, "wheels", lambda folder: make_wheelhouse(folder, for_arm=True))
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """What is kept between builds, for all tests that do not look into it."""
+    return Store(once(tmp_path_factory, "cache", lambda folder: folder.mkdir()))
+
+
+@pytest.fixture
+def project(tmp_path: Path, wheel_folder: Path) -> Path:
+    """The greeter, locked."""
+    return make_project(tmp_path / "greeter", wheel_folder)
 
 
 def make_project(folder: Path, wheelhouse: Path) -> Path:

@@ -19,7 +19,7 @@ ARM_TAG = "manylinux_2_17_aarch64"
 
 
 def make_wheelhouse(folder: Path, *, for_arm: bool = False) -> Path:
-    """Write the wheels; with `for_arm` also those for arm64, which have the wrong files in them, but the right names."""
+    """Write the wheels; with `for_arm` also those for arm64: wrong files under the right names."""
     folder.mkdir(parents=True)
     for name in sorted(needed("portcall")):
         wheel = _pack(importlib.metadata.distribution(name), folder)

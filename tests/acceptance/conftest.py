@@ -3,8 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from image_stand import base_folder, project, store, wheel_folder
 
 from .processes import Processes
+
+__all__ = ["base_folder", "processes", "project", "store", "wheel_folder"]
 
 
 @pytest.fixture

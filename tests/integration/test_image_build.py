@@ -14,7 +14,7 @@ from wheelhouse import make_wheelhouse, pylock
 
 from portcall.contract.contract import describe_methods, fingerprint
 from portcall.errors import ConfigurationError
-from portcall.image.building import Built, BuildRequest, build
+from portcall.image.building import BuildRequest, Built, build
 from portcall.image.configuration import Kind
 from portcall.image.errors import ImageError
 from portcall.image.layout import write_layout
@@ -249,17 +249,23 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(project: Path, base_folde
     text = (project / "requirements.txt").read_text()
     at = text.index("--hash=sha256:", text.index("portcall==")) + len("--hash=sha256:")
     (project / "requirements.txt").write_text(text[:at] + "0" * 64 + text[at + 64 :])
-    with pytest.raises(ImageError, match="is not what .* locks"):
+    with pytest.raises(ImageError, match=r"is not what .* locks"):
         build(request(project, base_folder, platforms=(AMD64,)), store, Silence())
 
 
 def test_a_base_without_the_platform_or_without_python_is_refused(
     project: Path, base_folder: Path, store: Store, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match="has no Python at /usr/bin/python3.99"):
+    with pytest.raises(ConfigurationError, match=r"has no Python at /usr/bin/python3\.99"):
         build(request(project, base_folder, python="/usr/bin/python3.99"), store, Silence())
     with pytest.raises(ConfigurationError, match="is no OCI layout"):
         build(request(project, tmp_path), store, Silence())
+
+
+def test_the_project_is_no_place_for_the_image(project: Path, base_folder: Path, store: Store) -> None:
+    for output in (project, project.parent):
+        with pytest.raises(ConfigurationError, match="has the project in it"):
+            build(request(project, base_folder, output=output), store, Silence())
 
 
 def test_a_damaged_base_is_refused(project: Path, base_folder: Path, tmp_path: Path) -> None:

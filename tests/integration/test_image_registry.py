@@ -16,7 +16,7 @@ import pytest
 from image_stand import make_project, need, running_registry
 
 from portcall.errors import ConfigurationError
-from portcall.image.building import Built, BuildRequest, build
+from portcall.image.building import BuildRequest, Built, build
 from portcall.image.errors import ImageError
 from portcall.image.layout import write_layout
 from portcall.image.oci import AMD64
@@ -30,7 +30,7 @@ from portcall.image.store import Store
 
 from .proxy import Proxy
 
-HTPASSWD = "ada:$2a$05$yMpndjCnYMAVGCdYsxw4o.j/eCJPadSGyLXC/syYh9CnYcsKTa2jm\n"  # bcrypt of the password, which docker-registry wants
+HTPASSWD = "ada:$2a$05$yMpndjCnYMAVGCdYsxw4o.j/eCJPadSGyLXC/syYh9CnYcsKTa2jm\n"
 PASSWORD = "lovelace"
 
 

@@ -107,6 +107,8 @@ def build(request: BuildRequest, store: Store, progress: Progress) -> Built:
         ConfigurationError: the project, its lock or the base will not do; the message says how to mend it.
         ImageError: something could not be fetched or written.
     """
+    if request.output is not None and request.folder.resolve().is_relative_to(request.output.resolve()):
+        raise ConfigurationError(f"--output {request.output} has the project in it; choose another folder")
     lock = load_lock(request)
     is_worker = request.kind is Kind.WORKER
     application = read_application(request.folder, without=request.output) if is_worker else _no_application(request)

@@ -9,20 +9,72 @@ from pathlib import PurePosixPath
 SECRET_HEAD_BYTES = 4_096
 """How much of a file is looked at for a key."""
 
-_NEEDLESS = tuple(
-    """
-    .git .hg .svn .bzr .venv venv __pycache__ *.pyc *.pyo *.egg-info *.whl node_modules .tox .nox .pytest_cache
-    .mypy_cache .ruff_cache .hypothesis .coverage .ipynb_checkpoints .DS_Store .idea .vscode *.swp *~
-    """.split()
+_NEEDLESS = (
+    ".git",
+    ".hg",
+    ".svn",
+    ".bzr",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "*.pyc",
+    "*.pyo",
+    "*.egg-info",
+    "*.whl",
+    "node_modules",
+    ".tox",
+    ".nox",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".coverage",
+    ".ipynb_checkpoints",
+    ".DS_Store",
+    ".idea",
+    ".vscode",
+    "*.swp",
+    "*~",
 )
 _NEEDLESS_AT_ROOT = ("build", "dist")
 
-_SECRET = tuple(
-    """
-    .env .env.* *.env .envrc .netrc _netrc .pypirc .npmrc .yarnrc .git-credentials .htpasswd .pgpass .my.cnf .boto
-    .s3cfg pip.conf credentials credentials.json *credentials*.json service-account*.json id_rsa id_dsa id_ecdsa
-    id_ed25519 *.key *.p12 *.pfx *.jks *.keystore *.kdbx *.ppk *.token tokens secrets.* *.tfstate kubeconfig
-    """.split()
+_SECRET = (
+    ".env",
+    ".env.*",
+    "*.env",
+    ".envrc",
+    ".netrc",
+    "_netrc",
+    ".pypirc",
+    ".npmrc",
+    ".yarnrc",
+    ".git-credentials",
+    ".htpasswd",
+    ".pgpass",
+    ".my.cnf",
+    ".boto",
+    ".s3cfg",
+    "pip.conf",
+    "credentials",
+    "credentials.json",
+    "*credentials*.json",
+    "service-account*.json",
+    "id_rsa",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "*.jks",
+    "*.keystore",
+    "*.kdbx",
+    "*.ppk",
+    "*.token",
+    "tokens",
+    "secrets.*",
+    "*.tfstate",
+    "kubeconfig",
 )
 _SECRET_FOLDERS = {".ssh", ".aws", ".gnupg", ".docker", ".kube", ".azure"}
 _NO_SECRET = ("*.example", "*.sample", "*.template", "*.dist", "*.py", "*.pyi")

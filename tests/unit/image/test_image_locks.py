@@ -66,11 +66,21 @@ directory = {{ path = ".", editable = true }}
 [[packages]]
 name = "grpcio"
 version = "1.85.1"
-wheels = [
-  {{ name = "grpcio-1.85.1-cp312-cp312-manylinux_2_17_aarch64.whl", url = "https://x.example/1", hashes = {{ sha256 = "{A}" }} }},
-  {{ name = "grpcio-1.85.1-cp312-cp312-manylinux_2_17_x86_64.whl", url = "https://x.example/2", hashes = {{ sha256 = "{B}" }} }},
-  {{ name = "grpcio-1.85.1-cp312-cp312-manylinux_2_40_x86_64.whl", url = "https://x.example/3", hashes = {{ sha256 = "{A}" }} }},
-]
+
+[[packages.wheels]]
+name = "grpcio-1.85.1-cp312-cp312-manylinux_2_17_aarch64.whl"
+url = "https://x.example/1"
+hashes = {{ sha256 = "{A}" }}
+
+[[packages.wheels]]
+name = "grpcio-1.85.1-cp312-cp312-manylinux_2_17_x86_64.whl"
+url = "https://x.example/2"
+hashes = {{ sha256 = "{B}" }}
+
+[[packages.wheels]]
+name = "grpcio-1.85.1-cp312-cp312-manylinux_2_40_x86_64.whl"
+url = "https://x.example/3"
+hashes = {{ sha256 = "{A}" }}
 
 [[packages]]
 name = "old"

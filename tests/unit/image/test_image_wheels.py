@@ -73,7 +73,7 @@ def test_everything_goes_to_its_place(tmp_path: Path) -> None:
     assert files["opt/venv/bin/thing"].mode == files["opt/venv/bin/run"].mode == 0o755
     record = list(csv.reader(io.StringIO(text_of(files[f"{packages}/some_thing-1.0.dist-info/RECORD"]))))
     assert ["some/thing.py", "sha256=abc", "5"] in record
-    assert [row for row in record if row[0] == "../../../bin/thing"][0][1].startswith("sha256=")
+    assert next(row for row in record if row[0] == "../../../bin/thing")[1].startswith("sha256=")
     assert len(record) == len(files)
 
 
@@ -85,7 +85,7 @@ def test_what_it_says_of_itself_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../evil.py", "/etc/passwd", "a/../../evil", "a\\b.py", "some_thing-1.0.data/odd/x"])
 def test_a_file_that_has_no_place_is_refused(tmp_path: Path, name: str) -> None:
     path = make(tmp_path, {name: "x"})
-    with pytest.raises(ImageError, match="which would lie outside|of a kind that no wheel"):
+    with pytest.raises(ImageError, match=r"which would lie outside|of a kind that no wheel"):
         installed_files(read_wheel(path, "0"), PLACES)
 
 
@@ -96,5 +96,5 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
         read_wheel(path, "0")
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("a.py", "")
-    with pytest.raises(ImageError, match="should have one .dist-info"):
+    with pytest.raises(ImageError, match=r"should have one \.dist-info"):
         read_wheel(path, "0")

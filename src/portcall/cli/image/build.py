@@ -1,28 +1,22 @@
 """`portcall image build`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from portcall.cli.image.project import project_options, request_of
 from portcall.cli.image.reporting import amount, progress_of_command
-from portcall.cli.image.settings import OUTPUT_DEFAULT, cache, engine, insecure_registry
+from portcall.cli.image.settings import OUTPUT_DEFAULT, engine
 from portcall.cli.options import as_json, file_path, setting
-from portcall.image.building import BASE_DEFAULT, BASES_LOCK, BuildRequest, Built, build
-from portcall.image.configuration import Kind
+from portcall.image.building import Built, build
 from portcall.image.engines import find_engine, load
 from portcall.image.layout import write_layout
-from portcall.image.locks import LOCKS
-from portcall.image.oci import SUPPORTED, Platform, parse_platform
 from portcall.image.reference import parse_reference
 from portcall.image.sources import LayoutSource, read_whole
 from portcall.image.store import Store
-
-
-def _platforms(_: click.Context, __: click.Parameter, value: str | None) -> tuple[Platform, ...]:
-    names = [name.strip() for name in (value or "").split(",") if name.strip()]
-    return tuple(dict.fromkeys(parse_platform(name) for name in names)) or SUPPORTED
 
 
 def _tags(_: click.Context, __: click.Parameter, value: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -41,18 +35,7 @@ Examples:
 The project needs a lock with hashes, and portcall in it. Same inputs, same digest: on any machine, at any time. A base
 that is named by a tag is fixed in portcall-image.lock when it is first used."""
 )
-@click.argument(
-    "folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="[FOLDER]"
-)
-@setting(
-    "--app",
-    "What the containers serve; see 'portcall worker --help'.",
-    metavar="APP[:OBJECT]",
-    default="app:worker",
-    variable="PORTCALL_IMAGE_APP",
-)
-@click.option("--hub", "kind", flag_value=Kind.HUB.value, help="Build a hub of the portcall in the lock.")
-@click.option("--sidecar", "kind", flag_value=Kind.SIDECAR.value, help="Build a sidecar of the portcall in the lock.")
+@project_options
 @setting(
     "--tag",
     "Name of the image, with its registry; may be given several times.",
@@ -61,37 +44,6 @@ that is named by a tag is fixed in portcall-image.lock when it is first used."""
     variable="PORTCALL_IMAGE_TAG",
     shown="none",
     callback=_tags,
-)
-@setting(
-    "--base",
-    "Image to build upon, with CPython 3.11 or newer: a name, NAME@sha256:..., or oci:DIR.",
-    metavar="IMAGE",
-    default=BASE_DEFAULT,
-    variable="PORTCALL_IMAGE_BASE",
-)
-@click.option("--update-base", is_flag=True, help=f"Look the base's tag up anew, and fix that in {BASES_LOCK}.")
-@setting(
-    "--platform",
-    "For which platforms, with a comma between.",
-    metavar="LIST",
-    default=",".join(map(str, SUPPORTED)),
-    variable="PORTCALL_IMAGE_PLATFORM",
-    callback=_platforms,
-)
-@setting(
-    "--lock",
-    "The lock: pylock.toml, uv.lock, or requirements with hashes.",
-    metavar="FILE",
-    type=file_path,
-    variable="PORTCALL_IMAGE_LOCK",
-    shown=f"the first there is of {', '.join(LOCKS)}",
-)
-@setting(
-    "--python",
-    "Interpreter of the base to use.",
-    metavar="PATH",
-    variable="PORTCALL_IMAGE_PYTHON",
-    shown="the first python3 on the base's PATH",
 )
 @setting(
     "--output",
@@ -104,21 +56,16 @@ that is named by a tag is fixed in portcall-image.lock when it is first used."""
 )
 @click.option("--load", "is_loading", is_flag=True, help="Put it into the Docker or podman of this machine as well.")
 @engine
-@cache
-@insecure_registry
 @as_json
 def command(
     *,
-    folder: Path,
-    kind: str | None,
     tag: tuple[str, ...],
-    platform: tuple[Platform, ...],
     output: Path | None,
     is_loading: bool,
     engine: str | None,
     cache: Store,
     is_json: bool,
-    **rest: Any,
+    **options: Any,
 ) -> None:
     """Turn a project into an image, without a Docker daemon.
 
@@ -128,19 +75,8 @@ def command(
     """
     if is_loading and not tag:
         raise click.UsageError("--load needs a --tag: the engine wants a name for it", click.get_current_context())
-    place = output or folder / OUTPUT_DEFAULT
-    request = BuildRequest(
-        folder=folder,
-        kind=Kind(kind or Kind.WORKER.value),
-        platforms=platform,
-        app=rest["app"],
-        base=rest["base"],
-        lock=rest["lock"],
-        python=rest["python"] or "",
-        is_updating_base=rest["update_base"],
-        insecure=rest["insecure_registry"],
-        output=place,
-    )
+    place = output or options["folder"] / OUTPUT_DEFAULT
+    request = replace(request_of(options), output=place)
     with progress_of_command() as progress:
         built = build(request, cache, progress)
         write_layout(place, built.index, built.blobs, cache, tag)
