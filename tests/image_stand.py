@@ -1,6 +1,7 @@
 """What tests of images stand on: a base, wheels, projects, a registry, an engine.
 
-The fixtures are taken up by the `conftest.py` of those that use them. What takes seconds is made once for all test processes, in the folder that pytest gives all of them.
+The fixtures are taken up by the `conftest.py` of those that use them. What takes seconds is made once for all test
+processes, in the folder that pytest gives all of them.
 """
 
 import fcntl
