@@ -23,17 +23,34 @@ PREFIX = "usr/local"
 
 def make_base(folder: Path, *, architectures: Iterable[str] = ("amd64",)) -> Path:
     """Write the layout; one with several architectures has the same files for each, which is enough to build upon."""
+    environment = [f"PATH=/{PREFIX}/bin:/usr/bin:/bin", f"LD_LIBRARY_PATH=/{PREFIX}/lib"]
+    links = {f"{PREFIX}/bin/python3": f"python{MINOR}"}
+    return write_image(folder, _layer(sorted(set(_files())), links), environment, architectures)
+
+
+def make_node_base(folder: Path, node: Path, packages: Path) -> Path:
+    """Write a layout with Node, and with an `npm` whose every command gives the packages that are installed here."""
+    npm = folder.with_suffix(".npm")
+    npm.write_text("#!/usr/bin/node\nrequire('fs').cpSync('/packages', 'node_modules', { recursive: true });\n")
+    files = [("usr/bin/node", node), ("usr/bin/npm", npm)]
+    files += [(str(library).lstrip("/"), library) for library in _libraries([node])]
+    files += [(f"packages/{path.relative_to(packages)}", path) for path in packages.rglob("*") if path.is_file()]
+    return write_image(folder, _layer(sorted(set(files)), {}), ["PATH=/usr/bin:/bin"], ["amd64"])
+
+
+def write_image(folder: Path, made: tuple[bytes, str], environment: list[str], architectures: Iterable[str]) -> Path:
+    """Write an image of one layer as a layout."""
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    layer, diff_id = _layer(sorted(set(_files())))
+    layer, diff_id = made
     manifests = []
     for architecture in architectures:
         config = {
             "architecture": architecture,
             "os": "linux",
-            "config": {"Env": [f"PATH=/{PREFIX}/bin:/usr/bin:/bin", f"LD_LIBRARY_PATH=/{PREFIX}/lib"]},
+            "config": {"Env": environment},
             "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-            "history": [{"created_by": "the running Python"}],
+            "history": [{"created_by": "a test"}],
         }
         manifest = {
             "schemaVersion": 2,
@@ -98,7 +115,7 @@ def _loader_finds(name: str) -> list[Path]:
     return [Path(path) for path in re.findall(rf"^\s+{re.escape(name)} .*=> (/\S+)$", said, re.MULTILINE)][:1]
 
 
-def _layer(files: list[tuple[str, Path]]) -> tuple[bytes, str]:
+def _layer(files: list[tuple[str, Path]], links: dict[str, str]) -> tuple[bytes, str]:
     unpacked = io.BytesIO()
     with tarfile.open(fileobj=unpacked, mode="w", format=tarfile.PAX_FORMAT) as archive:
         folders = {str(parent) for path, _ in files for parent in Path(path).parents if str(parent) != "."}
@@ -106,7 +123,8 @@ def _layer(files: list[tuple[str, Path]]) -> tuple[bytes, str]:
             _add(archive, folder, tarfile.DIRTYPE, mode=0o1777 if folder == "tmp" else 0o755)
         for path, source in files:
             _add(archive, path, tarfile.REGTYPE, source.read_bytes(), mode=0o755)
-        _add(archive, f"{PREFIX}/bin/python3", tarfile.SYMTYPE, target=f"python{MINOR}")
+        for path, target in links.items():
+            _add(archive, path, tarfile.SYMTYPE, target=target)
     content = unpacked.getvalue()
     return gzip.compress(content, 1, mtime=0), f"sha256:{hashlib.sha256(content).hexdigest()}"
 

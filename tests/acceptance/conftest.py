@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from image_stand import base_folder, project, store, wheel_folder
 
+from .engine import engine
 from .processes import Processes
 
-__all__ = ["base_folder", "processes", "project", "store", "wheel_folder"]
+__all__ = ["base_folder", "engine", "processes", "project", "store", "wheel_folder"]
 
 
 @pytest.fixture

@@ -5,98 +5,18 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_stand import ROOT, make_project, need, need_engine, running_registry
+from image_stand import ROOT, make_project, need, push_layout, running_registry
 
+from .engine import Engine, docker, free_address, health
 from .ledger_calls import Ledger, Load, until, when_workers
 from .processes import APPS
 
 PAGE = ROOT / "docs" / "containers.md"
-
-
-def docker(*arguments: str) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
-    return done.stdout.strip()
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
-class Engine:
-    """Starts containers under names of the test's own, and removes them."""
-
-    def __init__(self, prefix: str, folder: Path) -> None:
-        self.prefix, self._folder = prefix, folder
-        self.variables: dict[str, str] = {}
-        self._names: list[str] = []
-        self._images: list[str] = []
-
-    def build(self, project: Path, tag: str, *options: str) -> str:
-        """Build an image and load it; return its name."""
-        name = f"localhost/{self.prefix}-{tag}:1"
-        self.portcall("image", "build", str(project), "--tag", name, "--load", "--output", self.layout(tag), *options)
-        self._images.append(name)
-        return name
-
-    def layout(self, tag: str) -> str:
-        """Where the image is that was built under this tag."""
-        return str(self._folder / "images" / tag)
-
-    def portcall(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "portcall", *arguments],
-            env={**os.environ, **self.variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def run(self, name: str, image: str, *options: str, **variables: str) -> str:
-        """Start a container; return its name."""
-        whole = f"{self.prefix}-{name}"
-        self.note(whole)
-        environment = [option for key, value in variables.items() for option in ("-e", f"{key}={value}")]
-        docker("run", "-d", "--name", whole, "--network", "host", *environment, *options, image)
-        return whole
-
-    def note(self, name: str) -> None:
-        """Remove this container at the end."""
-        self._names.append(name)
-
-    def clean_up(self) -> None:
-        if self._names:
-            subprocess.run(["docker", "rm", "-f", *self._names], capture_output=True, check=False)
-        if self._images:
-            subprocess.run(["docker", "rmi", "-f", *self._images], capture_output=True, check=False)
-
-
-@pytest.fixture
-def engine(tmp_path: Path, base_folder: Path, store: object) -> Iterator[Engine]:
-    need_engine()
-    started = Engine(f"portcall-{os.getpid()}-{tmp_path.name[-12:].replace('_', '-').strip('-')}", tmp_path)
-    started.variables = {
-        "PORTCALL_IMAGE_BASE": f"oci:{base_folder}",
-        "PORTCALL_IMAGE_PLATFORM": "linux/amd64",
-        "PORTCALL_IMAGE_CACHE": str(getattr(store, "folder", "")),
-    }
-    yield started
-    started.clean_up()
-
-
-def health(name: str) -> str:
-    return str(json.loads(docker("inspect", name))[0]["State"]["Health"]["Status"])
 
 
 @pytest.fixture
@@ -219,21 +139,16 @@ def _when_workers(hub: str, address: str, count: int) -> str:
 
 
 def test_docker_builds_the_dockerfile(engine: Engine, project: Path, wheel_folder: Path, base_folder: Path) -> None:
-    need("takes the base from a registry", "skopeo")
     shutil.copytree(wheel_folder, project / "wheels")
     lock = project / "requirements.txt"
     lock.write_text(lock.read_text().replace(str(wheel_folder), "wheels"))
     with running_registry(project.parent / "registry") as registry:
         base = f"{registry}/python:3"
-        subprocess.run(
-            ["skopeo", "copy", "-q", "--all", "--dest-tls-verify=false", f"oci:{base_folder}", f"docker://{base}"],
-            check=True,
-            capture_output=True,
-        )
+        push_layout(base_folder, base)
         text = engine.portcall("image", "dockerfile", str(project), "--base", base)
         (project / "Dockerfile").write_text(text)
         name = f"localhost/{engine.prefix}-made:1"
-        engine._images.append(name)
+        engine.note_image(name)
         done = subprocess.run(
             ["docker", "build", "-q", "--network", "none", "-t", name, str(project)],
             env={**os.environ, "DOCKER_BUILDKIT": "0"},
