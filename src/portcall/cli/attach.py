@@ -38,11 +38,13 @@ calls; it is back when it is healthy, with the methods that it has then. Upstrea
 The first SIGTERM or Ctrl-C drains: no new calls are taken, and those that run have --grace seconds to finish. The
 second one stops at once."""
 )
-@click.option(
+@setting(
     "--upstream",
+    "The gRPC server to bring into the fleet. Also unix:PATH.",
     metavar="HOST:PORT",
-    envvar="PORTCALL_ATTACH_UPSTREAM",
-    help="The gRPC server to bring into the fleet. Also unix:PATH. [required; env: PORTCALL_ATTACH_UPSTREAM]",
+    variable="PORTCALL_ATTACH_UPSTREAM",
+    shown="none; it is required",
+    needed=True,
 )
 @hub_access
 @setting(

@@ -3,6 +3,7 @@
 import click
 from click.core import ParameterSource
 
+from portcall.cli.settings.setting import Setting
 from portcall.errors import ConfigurationError, PortcallError
 
 EXIT_DONE = 0
@@ -47,16 +48,26 @@ def report_error(error: click.ClickException | PortcallError) -> int:
 def _words(error: click.ClickException | PortcallError) -> str:
     if not isinstance(error, click.ClickException):
         return str(error)
-    message = " ".join(error.format_message().split()).rstrip(".")
-    message = message[:1].lower() + message[1:] + _origin(error)
+    message = bare_words(error)
     context = error.ctx if isinstance(error, click.UsageError) else None
     stop = "" if message.endswith("?") else "."
     return f"{message}{stop} See: {context.command_path} --help" if context is not None else message
+
+
+def bare_words(error: click.ClickException) -> str:
+    """Return what is wrong, and what has set it, in one line without a stop."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return message[:1].lower() + message[1:] + _origin(error)
 
 
 def _origin(error: click.ClickException) -> str:
     """Say where a bad value was set, if that was not the command line."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
         return ""
-    is_from_environment = error.ctx.get_parameter_source(error.param.name or "") is ParameterSource.ENVIRONMENT
-    return f" (set by {error.param.envvar} in the environment)" if is_from_environment else ""
+    match error.ctx.get_parameter_source(error.param.name or ""):
+        case ParameterSource.ENVIRONMENT:
+            return f" (set by {error.param.envvar} in the environment)"
+        case ParameterSource.DEFAULT_MAP if isinstance(error.param, Setting):
+            return f" (set by {error.param.key} in {error.ctx.obj.origin(error.ctx, error.param)})"
+        case _:
+            return ""

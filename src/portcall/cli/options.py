@@ -3,16 +3,19 @@
 import functools
 import logging
 import math
+import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from portcall.cli.ending import end_with_stdin
+from portcall.cli.settings.setting import Setting, shown_value
 from portcall.wire.access import (
     INSECURE_VARIABLE,
     TLS_CA_VARIABLE,
@@ -20,6 +23,7 @@ from portcall.wire.access import (
     TLS_KEY_VARIABLE,
     TLS_VARIABLE,
     TOKEN_FILE_VARIABLE,
+    TOKEN_VARIABLE,
     Access,
     Tls,
     resolve_access,
@@ -64,12 +68,23 @@ def size(value: object) -> int:
 
 
 def setting(
-    name: str, words: str, *, variable: str, default: object = None, shown: str | None = None, **more: Any
+    name: str,
+    words: str,
+    *,
+    variable: str,
+    default: object = None,
+    shown: str | None = None,
+    also: Sequence[str] = (),
+    **more: Any,
 ) -> Decorator:
-    """Make an option that the environment can set too. The help shows `shown` for a default that is not just said."""
-    said = shown or (f"{default:g}" if isinstance(default, float) else str(default))
-    extra = f"env: {variable}" if more.get("is_flag") else f"default: {said}; env: {variable}"
-    return click.option(name, envvar=variable, default=default, help=f"{words} [{extra}]", **more)
+    """Make an option that the environment and portcall.toml can set too; see `Setting`.
+
+    The help shows `shown` for a default that is not just said. `also` has its short flag and its parameter's name.
+    """
+    said = shown or shown_value(bool(default) if more.get("is_flag") else default)
+    return click.option(
+        name, *also, cls=Setting, envvar=variable, default=default, words=words, said=said, **more
+    )
 
 
 hub_address: Decorator = setting(
@@ -102,6 +117,12 @@ class HubOptions:
         return resolve_access(self.hub, token=self.token_file, tls=self.tls, is_insecure=self.is_insecure)
 
 
+def _unless_the_environment_has_it(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Leave the file of a token aside that portcall.toml names, where the environment has a token."""
+    is_from_file = ctx.get_parameter_source(param.name or "") is ParameterSource.DEFAULT_MAP
+    return None if is_from_file and os.environ.get(TOKEN_VARIABLE) else value
+
+
 _HUB_OPTIONS: tuple[Decorator, ...] = (
     hub_address,
     setting(
@@ -111,6 +132,7 @@ _HUB_OPTIONS: tuple[Decorator, ...] = (
         shown="no token",
         metavar="FILE",
         type=file_path,
+        callback=_unless_the_environment_has_it,
     ),
     setting("--tls", "Encrypt, and trust the authorities that the system trusts.", variable=TLS_VARIABLE, is_flag=True),
     setting(
@@ -186,6 +208,12 @@ def hub_access(command: Function) -> Function:
         return command(access=options.access(), **others)
 
     return hub_options(with_access)
+
+
+@click.command("connect")
+@hub_options
+def connect(*, options: HubOptions) -> None:
+    """Have the options that say how to reach a hub: what the table [connect] is made of. No command of its own."""
 
 
 def log_level(variable: str, default: str = "info") -> Decorator:

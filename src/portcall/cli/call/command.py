@@ -91,16 +91,29 @@ the output any more, 1 for what else fails. If it ended with another status:
     help="Metadata to send; may be repeated. The value of a -bin key is base64.",
 )
 @setting("--timeout", "The call's deadline.", type=seconds, metavar="S", shown="none", variable="PORTCALL_CALL_TIMEOUT")
-@click.option("--wait-for-ready", is_flag=True, help="Wait for a server that cannot be reached yet.")
-@click.option("--emit-defaults", is_flag=True, help="Print fields that have no value, too, unless they are optional.")
-@click.option(
+@setting(
+    "--wait-for-ready",
+    "Wait for a server that cannot be reached yet.",
+    is_flag=True,
+    default=False,
+    variable="PORTCALL_CALL_WAIT_FOR_READY",
+)
+@setting(
+    "--emit-defaults",
+    "Print fields that have no value, too, unless they are optional.",
+    is_flag=True,
+    default=False,
+    variable="PORTCALL_CALL_EMIT_DEFAULTS",
+)
+@setting(
     "--protoset",
-    "--descriptor-set",
-    "protosets",
+    "Take descriptors from what protoc wrote, and not from the server; may be repeated.",
+    also=("--descriptor-set", "protosets"),
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Take descriptors from what protoc wrote, and not from the server; may be repeated.",
+    shown="ask the server",
+    variable="PORTCALL_CALL_PROTOSET",
 )
 @click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Show metadata, trailers and status on stderr.")
 @click.option(

@@ -14,6 +14,7 @@ from portcall.cli.dev.server import DevPlan, DevServer
 from portcall.cli.ending import until_signalled
 from portcall.cli.options import as_json, exit_with_stdin, log_level, seconds, setting, start_logging
 from portcall.cli.output import console
+from portcall.cli.settings.configuration import exported
 from portcall.contract.compile import CompileRequest
 from portcall.contract.installed import installed_protos
 from portcall.core.limits import CallLimits
@@ -137,6 +138,7 @@ def dev(
             limits=CallLimits(worker_wait_max_s=WORKER_WAIT_S),
         ),
         log_level=log_level,
+        worker_settings=exported(click.get_current_context(), "worker"),
         grace_s=grace,
         is_json=is_json,
     )
