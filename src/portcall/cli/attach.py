@@ -44,7 +44,7 @@ second one stops at once."""
     metavar="HOST:PORT",
     variable="PORTCALL_ATTACH_UPSTREAM",
     shown="none; it is required",
-    needed=True,
+    is_needed=True,
 )
 @hub_access
 @setting(

@@ -14,8 +14,7 @@ from click.shell_completion import CompletionItem
 from portcall._version import __version__
 from portcall.cli.ending import exit_within, heed_sigterm
 from portcall.cli.exits import EXIT_DONE, EXIT_INTERRUPTED, report_error
-from portcall.cli.settings.configuration import Configuration
-from portcall.cli.settings.file import FILE_NAME, FILE_VARIABLE
+from portcall.cli.settings.setting import FILE_NAME, FILE_VARIABLE
 from portcall.errors import PortcallError
 
 LEAVE_S = 5.0
@@ -81,6 +80,11 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, place.purpose) for name, place in COMMANDS.items()])
 
 
+def _configure(ctx: click.Context, _: click.Parameter, file: str | None) -> None:
+    """Have the settings of a command found in the file, should it ask for any."""
+    ctx.obj = importlib.import_module("portcall.cli.settings.configuration").Configuration(file)
+
+
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
@@ -110,7 +114,7 @@ an option wins over the environment, and that over the file. See: portcall confi
     metavar="FILE",
     is_eager=True,
     expose_value=False,
-    callback=lambda ctx, _, value: setattr(ctx, "obj", Configuration(value)),
+    callback=_configure,
     help=f"File of settings. [default: {FILE_NAME} here or in a folder above; env: {FILE_VARIABLE}]",
 )
 @click.version_option(__version__, "-V", "--version", message="portcall %(version)s")

@@ -82,9 +82,7 @@ def setting(
     The help shows `shown` for a default that is not just said. `also` has its short flag and its parameter's name.
     """
     said = shown or shown_value(bool(default) if more.get("is_flag") else default)
-    return click.option(
-        name, *also, cls=Setting, envvar=variable, default=default, words=words, said=said, **more
-    )
+    return click.option(name, *also, cls=Setting, envvar=variable, default=default, words=words, said=said, **more)
 
 
 hub_address: Decorator = setting(

@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Self, TypeVar
 
 from portcall.cli.exits import FailedError
-from portcall.cli.settings.file import FILE_VARIABLE
+from portcall.cli.settings.setting import FILE_VARIABLE
 
 STOP_S = 10.0
 """How long a child may take to stop before it is killed."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Self
 
-from portcall.cli.settings.file import FILE_VARIABLE
+from portcall.cli.settings.setting import FILE_VARIABLE
 from portcall.wire.target import HUB_VARIABLE
 
 OURS, WORKERS = "PORTCALL_", "PORTCALL_WORKER_"
@@ -44,7 +44,8 @@ class AppProcess:
     ) -> Self:
         """Start a worker of this app, on the hub at this address.
 
-        The settings are variables that the environment lacks. With `is_output_apart` what it prints goes to stderr, because stdout is for programs.
+        The settings are variables that the environment lacks. With `is_output_apart` what it prints goes to stderr,
+        because stdout is for programs.
         """
         arguments = ["worker", app, "--hub", address, "--grace", str(grace_s), *options, "--exit-with-stdin"]
         process = await asyncio.create_subprocess_exec(

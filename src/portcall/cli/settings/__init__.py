@@ -1,4 +1,4 @@
-"""Settings: what the environment and `portcall.toml` can say in place of an option, and `portcall config`, which shows it.
+"""Settings: what the environment and `portcall.toml` can say in place of an option; and `portcall config`, to show it.
 
 A setting is declared once, as an option of a command (`setting` in `cli/options.py`); its place in the file and its
 variable follow from its name. click merges: an option, else the environment, else the file (its `default_map`), else

@@ -17,9 +17,18 @@ from portcall.cli.settings.setting import CONNECT, Setting
 Tables = Mapping[str, Mapping[str, Setting]]
 """The settings of each table, by their keys."""
 
+KEY_LENGTH_SHOWN: Final = 60
+
 SECRET: Final = "token"  # noqa: S105  # the key's name
 ADDRESS: Final = "HOST:PORT"
 """The metavar of settings that may be unix:PATH."""
+
+ADDRESS_FORM: Final = re.compile(r"(unix|dns|ipv4|ipv6):.+|[^\s]+:[0-9]+")
+
+SECRECY: Final = (
+    "a token is a secret and does not belong into this file. Put it into one that only you can read, and name that:"
+    " token-file"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +89,7 @@ class Checker:
 
     def _unknown(self, table: str, key: str, tables: Tables) -> str:
         if key.lower() == SECRET:
-            return _SECRET_WORDS
+            return SECRECY
         keys = list(tables.get(table, {}))
         if table != CONNECT and key in self._tables_of(CONNECT)[CONNECT]:
             return f"{key} says how to reach a hub, so it belongs below [{CONNECT}]"
@@ -88,7 +97,7 @@ class Checker:
 
     def _stray(self, key: str) -> str:
         if key.lower() == SECRET:
-            return _SECRET_WORDS
+            return SECRECY
         if key in self._tables_of(CONNECT)[CONNECT]:
             return f"{key} stands in no table; it belongs below [{CONNECT}]"
         return f"{_quoted(key)} stands in no table; each key belongs below one, as in [hub] or [{CONNECT}]"
@@ -96,12 +105,6 @@ class Checker:
     def _say(self, table: str | None, words: str) -> None:
         place = self._file.name if table is None else f"{self._file.name} [{table}]"
         self._judgement.problems.append(f"{place}: {words}")
-
-
-_SECRET_WORDS = (
-    "a token is a secret and does not belong into this file. Put it into one that only you can read, and name that:"
-    " token-file"
-)
 
 
 def nearest(name: str, names: Sequence[str], cutoff: float = 0.6) -> str | None:
@@ -124,17 +127,20 @@ def _misfits(setting: Setting, kind: Kind, value: Any) -> str | None:
     if setting.multiple:
         if not isinstance(value, list):
             return f"is {name_of(value)}, and should be an array, as in {setting.key} = [...]; in it, {kind.words}"
-        return next((words for words in (_misfit(kind, each, "has") for each in value) if words), None)
-    return _misfit(kind, value, "is")
+        found = (_misfit(kind, each, "has", is_address=False) for each in value)
+        return next((words for words in found if words), None)
+    return _misfit(kind, value, "is", is_address=setting.metavar == ADDRESS)
 
 
-def _misfit(kind: Kind, value: Any, verb: str) -> str | None:
+def _misfit(kind: Kind, value: Any, verb: str, *, is_address: bool) -> str | None:
     if not fits(kind, value):
         return f"{verb} {name_of(value)}, and should {'be' if verb == 'is' else 'have'} {kind.words}"
     if isinstance(value, str) and not value:
         return f"{verb} an empty string; remove it, or say {kind.words}"
     if isinstance(value, str) and "\0" in value:
         return f"{verb} a string with a NUL character"
+    if is_address and not ADDRESS_FORM.fullmatch(str(value)):
+        return f"{verb} no address; say HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"
     return None
 
 
@@ -148,6 +154,3 @@ def _instead(name: str, names: Sequence[str], all_words: str, form: str) -> str:
 def _quoted(key: str) -> str:
     """Return a key of the user's in quotes, cut where it is no name that anybody would write."""
     return repr(key if len(key) <= KEY_LENGTH_SHOWN else f"{key[:KEY_LENGTH_SHOWN]}...")
-
-
-KEY_LENGTH_SHOWN: Final = 60

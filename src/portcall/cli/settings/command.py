@@ -66,7 +66,7 @@ def _print(overview: Overview, rows: list[Row], *, is_changed: bool) -> None:
     if rows:
         made = table("SETTING", "VALUE", "FROM")
         for row in rows:
-            made.add_row(f"[{row.table}] {row.key}", row.shown, row.origin)
+            made.add_row(f"[{row.table}] {row.key}" if row.key else row.variable, row.shown, row.origin)
         screen.print(made)
     else:
         screen.print("All settings have their defaults" if is_changed else "This command has no settings")

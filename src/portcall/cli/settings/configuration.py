@@ -1,6 +1,5 @@
 """What the file and the environment say to one run of `portcall`: read when the first setting is asked for."""
 
-import importlib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -10,13 +9,22 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
+from portcall.cli.options import connect
 from portcall.cli.settings.checking import Checker, Judgement, Tables
 from portcall.cli.settings.environment import nearest_variable, slip, strangers
-from portcall.cli.settings.file import FILE_NAME, FILE_VARIABLE, SettingsFile, find_file, named_file, read_file, shown_path
-from portcall.cli.settings.setting import CONNECT, Setting, places_below, settings_of, variable_of
+from portcall.cli.settings.file import SettingsFile, find_file, named_file, read_file, shown_path
+from portcall.cli.settings.setting import (
+    CONNECT,
+    FILE_NAME,
+    FILE_VARIABLE,
+    Setting,
+    places_below,
+    settings_of,
+    variable_of,
+)
 from portcall.errors import ConfigurationError, PortcallError
+from portcall.wire.access import TOKEN_VARIABLE
 
-TOKEN_VARIABLE: Final = "PORTCALL_TOKEN"  # noqa: S105  # the variable's name
 OTHER_VARIABLES: Final = (FILE_VARIABLE, TOKEN_VARIABLE)
 """Those that are no setting's."""
 
@@ -125,9 +133,7 @@ def path_of(ctx: click.Context) -> tuple[str, ...]:
 def tables_of(name: str, group: click.Group, ctx: click.Context) -> Tables:
     """Return the settings of a command's table, and of those in it, by their keys; the command is imported."""
     if name == CONNECT:
-        # Not imported at the top: whoever wants but the list of commands is spared what this imports.
-        options = importlib.import_module("portcall.cli.options")
-        return {CONNECT: {setting.key: setting for setting in settings_of(options.connect)}}
+        return {CONNECT: {setting.key: setting for setting in settings_of(connect)}}
     command = group.get_command(ctx, name)
     assert command is not None
     tables: dict[str, dict[str, Setting]] = {name: {}}

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from portcall.cli.settings.setting import FILE_NAME, FILE_VARIABLE
 from portcall.errors import ConfigurationError
-
-FILE_NAME: Final = "portcall.toml"
-
-FILE_VARIABLE: Final = "PORTCALL_CONFIG"
 
 BYTES_MAX: Final = 1 << 20
 """Larger files are none that anybody has written."""

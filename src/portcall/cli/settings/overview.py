@@ -11,10 +11,11 @@ from click.core import ParameterSource
 
 from portcall.cli.exits import bare_words
 from portcall.cli.options import connect
-from portcall.cli.settings.configuration import TOKEN_VARIABLE, Configuration, chosen, slips
+from portcall.cli.settings.configuration import Configuration, chosen, slips
 from portcall.cli.settings.environment import slip
 from portcall.cli.settings.setting import CONNECT, Place, Setting, places_below, shown_value
 from portcall.errors import ConfigurationError
+from portcall.wire.access import TOKEN_VARIABLE
 
 SOURCES: Final[Mapping[ParameterSource | None, str]] = {
     ParameterSource.ENVIRONMENT: "environment",
@@ -26,12 +27,18 @@ PASSWORD: Final = re.compile(r"(://[^/@:\s]*:)[^@\s]*(?=@)|(\bpassword=)\S+")
 """What is hidden in a value: passwords of addresses."""
 
 
+TOKEN_TABLES: Final = frozenset({CONNECT, "hub"})
+"""To whose settings the token of the environment belongs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A setting, and what it is now."""
 
     table: str
-    key: str
+    key: str | None
+    """None of what the file cannot say."""
+
     flag: str | None
     variable: str
     value: Any
@@ -69,7 +76,7 @@ def gather(ctx: click.Context, path: tuple[str, ...]) -> Overview:
     words, file = configuration.absence, None
     try:
         if configuration.file is not None:
-            words, file = f"File: {configuration.file.name}", configuration.file.path
+            words, file = f"File: {configuration.file.path}", configuration.file.path
             judgement = configuration.judgement(root)
             values = judgement.values
             problems += judgement.problems
@@ -79,7 +86,7 @@ def gather(ctx: click.Context, path: tuple[str, ...]) -> Overview:
     every = [*_places(root, ())]
     wanted = [*_places(root, path)] if path else every
     rows = list(_rows(root, wanted, values, problems))
-    if any(row.table == CONNECT for row in rows):
+    if any(row.table in TOKEN_TABLES for row in rows):
         rows.insert(sum(row.table == CONNECT for row in rows), _token_row(configuration))
     known = {place.setting.variable for place in every}
     strangers = configuration.strangers(known)
@@ -155,7 +162,9 @@ def _row(place: Place, ctx: click.Context, error: click.BadParameter | None = No
 
 def _shown(setting: Setting, ctx: click.Context, value: Any) -> str:
     """Write a value that is not the default."""
-    if value is None and ctx.default_map:  # see options.py: a token's file of the file yields to the environment's token
+    if (
+        value is None and ctx.default_map
+    ):  # see options.py: a token's file of the file yields to the environment's token
         return f"{ctx.default_map[setting.name or '']}; not used, since {TOKEN_VARIABLE} is set"
     return shown_value(_plain(value))
 
@@ -175,7 +184,7 @@ def _token_row(configuration: Configuration) -> Row:
     is_set = configuration.has_token
     return Row(
         table=CONNECT,
-        key="token",
+        key=None,
         flag=None,
         variable=TOKEN_VARIABLE,
         value=None,

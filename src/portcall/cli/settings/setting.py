@@ -10,6 +10,10 @@ from click.core import ParameterSource
 
 PREFIX: Final = "PORTCALL_"
 
+FILE_NAME: Final = "portcall.toml"
+
+FILE_VARIABLE: Final = "PORTCALL_CONFIG"
+
 CONNECT: Final = "connect"
 """The table of the settings that say how to reach a hub, which all commands share."""
 
@@ -30,7 +34,9 @@ class DefaultsSource(Protocol):
 class Setting(click.Option):
     """An option that the environment and `portcall.toml` can set too; made by `setting` in `cli/options.py`."""
 
-    def __init__(self, declarations: Sequence[str], *, words: str, said: str, needed: bool = False, **more: Any) -> None:
+    def __init__(
+        self, declarations: Sequence[str], *, words: str, said: str, is_needed: bool = False, **more: Any
+    ) -> None:
         self.words = words
         """What it is for."""
 
@@ -39,7 +45,7 @@ class Setting(click.Option):
 
         super().__init__(declarations, **more)
         variable = f"env: {self.variable}"
-        extra = f"required; {variable}" if needed else variable if self.is_flag else f"default: {said}; {variable}"
+        extra = f"required; {variable}" if is_needed else variable if self.is_flag else f"default: {said}; {variable}"
         self.help = f"{words} [{extra}]"
 
     @property
