@@ -54,14 +54,12 @@ class Checker:
     def judge(self) -> Judgement:
         """Return the judgement."""
         for name, value in self._file.document.items():
-            if name in self._names and isinstance(value, dict):
-                self._judge_table(name, value, self._tables_of(name))
+            if not isinstance(value, dict):
+                self._say(None, self._stray(name, value))
             elif name in self._names:
-                self._say(None, f"{name} is {name_of(value)}, and should be a table: [{name}], with keys below it")
-            elif isinstance(value, dict):
-                self._say(None, f"there is no table [{name}]. {_instead(name, self._names, 'Tables are {}', '[{}]')}")
+                self._judge_table(name, value, self._tables_of(name))
             else:
-                self._say(None, self._stray(name))
+                self._say(None, f"there is no table [{name}]. {_instead(name, self._names, 'Tables are {}', '[{}]')}")
         return self._judgement
 
     def _judge_table(self, table: str, content: Mapping[str, Any], tables: Tables) -> None:
@@ -90,14 +88,16 @@ class Checker:
     def _unknown(self, table: str, key: str, tables: Tables) -> str:
         if key.lower() == SECRET:
             return SECRECY
-        keys = list(tables.get(table, {}))
+        keys = [*tables.get(table, {}), *(name.removeprefix(f"{table}.") for name in tables if name != table)]
         if table != CONNECT and key in self._tables_of(CONNECT)[CONNECT]:
             return f"{key} says how to reach a hub, so it belongs below [{CONNECT}]"
         return f"there is no key {_quoted(key)}. {_instead(key, keys, 'Keys are {}', '{}')}"
 
-    def _stray(self, key: str) -> str:
+    def _stray(self, key: str, value: Any) -> str:
         if key.lower() == SECRET:
             return SECRECY
+        if key in self._names:
+            return f"{key} is {name_of(value)}, and should be a table: [{key}], with keys below it"
         if key in self._tables_of(CONNECT)[CONNECT]:
             return f"{key} stands in no table; it belongs below [{CONNECT}]"
         return f"{_quoted(key)} stands in no table; each key belongs below one, as in [hub] or [{CONNECT}]"

@@ -54,13 +54,19 @@ class Configuration:
         except OSError:  # a folder that somebody has removed
             here = Path("/")
         path = find_file(self.named, here)
-        return None if path is None else read_file(path, self.named or shown_path(path, here))
+        if path is None:
+            return None
+        return read_file(path, self.named, self._namer) if self.named else read_file(path, shown_path(path, here))
+
+    @property
+    def _namer(self) -> str:
+        return FILE_VARIABLE if self._option is None else "--config"
 
     @property
     def absence(self) -> str:
         """Say why there is no file, where there is none."""
         if self.named is not None:
-            return f"No file: {FILE_VARIABLE if self._option is None else '--config'} is empty"
+            return f"No file: {self._namer} is empty"
         return f"No {FILE_NAME} in {Path.cwd()} or a folder above it"
 
     @property

@@ -56,7 +56,7 @@ def find_file(named: str | None, here: Path) -> Path | None:
     return None
 
 
-def read_file(path: Path, name: str) -> SettingsFile:
+def read_file(path: Path, name: str, named_by: str | None = None) -> SettingsFile:
     """Read a file of settings.
 
     Raises:
@@ -66,7 +66,8 @@ def read_file(path: Path, name: str) -> SettingsFile:
         with path.open("rb") as file:
             text = file.read(BYTES_MAX + 1)
     except OSError as error:
-        raise ConfigurationError(f"cannot read {name}: {error.strerror}") from None
+        remedy = f". Correct {named_by}" if named_by else ""
+        raise ConfigurationError(f"cannot read {name}: {error.strerror}{remedy}") from None
     if len(text) > BYTES_MAX:
         raise ConfigurationError(f"{name} has more than {BYTES_MAX >> 20} MiB, so it is no file of settings")
     try:

@@ -109,7 +109,7 @@ def _places(root: click.Context, path: tuple[str, ...]) -> Iterator[Place]:
     for name in path:
         command = command.get_command(root, name) if isinstance(command, click.Group) else None
     if command is None:
-        raise click.UsageError(f"there is no command '{' '.join(path)}'", root)
+        raise click.UsageError(f"there is no command '{' '.join(path)}'", click.get_current_context())
     places = [*places_below(command, path, root)]
     if any(place.table == CONNECT for place in places):
         yield from places_below(connect, (), root)
