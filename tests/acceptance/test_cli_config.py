@@ -125,7 +125,9 @@ MISTAKES = {
     ),
     "[worker]\nslotts = 5": "portcall.toml [worker]: there is no key 'slotts'. Did you mean slots?",
     "[wroker]\nslots = 5": "portcall.toml: there is no table [wroker]. Did you mean [worker]?",
-    "[hub]\nqueue-max = '5'": "portcall.toml [hub]: queue-max is a string, and should be a whole number, without quotes",
+    "[hub]\nqueue-max = '5'": (
+        "portcall.toml [hub]: queue-max is a string, and should be a whole number, without quotes"
+    ),
     "[hub]\nqueue-max = 0": (
         "invalid value for '--queue-max': 0 is not a whole number, 1 or more (set by queue-max in portcall.toml [hub])."
         " See: portcall hub --help"
@@ -172,7 +174,7 @@ async def test_slip_in_a_variable_is_told_by_the_command_that_it_is_for(processe
 
 async def test_config_tells_all_that_is_wrong_at_once(processes: Processes, here: Path) -> None:
     write(here, "[hub]\nqueue_max = 1\nqueue-max = 0\n[attach]\nslots = -1\n[fleet]\nx = 1")
-    variables = {"PORTCALL_HUB_GRACE": "soon", "PORTCALL_HBU_DRAIN": "1"}
+    variables = {"PORTCALL_HUB_GRACE": "x", "PORTCALL_HBU_DRAIN": "1"}
     done = await processes.run("config", "--json", folder=here, **variables)
     assert done.code == 2
     problems = json.loads(done.stdout)["problems"]
@@ -180,8 +182,10 @@ async def test_config_tells_all_that_is_wrong_at_once(processes: Processes, here
     assert problems == [
         "portcall.toml [hub]: there is no key 'queue_max'. Did you mean queue-max?",
         "portcall.toml [fleet]: there is no key 'x'. It takes no keys",
-        "invalid value for '--grace': 'soon' is not a number of seconds, 0 or more (set by PORTCALL_HUB_GRACE in the"
-        " environment)",
+        (
+            "invalid value for '--grace': 'x' is not a number of seconds, 0 or more (set by PORTCALL_HUB_GRACE in the"
+            " environment)"
+        ),
         "invalid value for '--queue-max': 0 is not a whole number, 1 or more (set by queue-max in portcall.toml [hub])",
         "invalid value for '--slots': -1 is not a whole number, 1 or more (set by slots in portcall.toml [attach])",
         "there is no setting PORTCALL_HBU_DRAIN, which is in the environment. Did you mean PORTCALL_HUB_DRAIN?",

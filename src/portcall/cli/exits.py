@@ -3,7 +3,7 @@
 import click
 from click.core import ParameterSource
 
-from portcall.cli.settings.setting import Setting
+from portcall.cli.settings.setting import DefaultsSource, Setting
 from portcall.errors import ConfigurationError, PortcallError
 
 EXIT_DONE = 0
@@ -64,10 +64,11 @@ def _origin(error: click.ClickException) -> str:
     """Say where a bad value was set, if that was not the command line."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
         return ""
+    source = error.ctx.obj
     match error.ctx.get_parameter_source(error.param.name or ""):
         case ParameterSource.ENVIRONMENT:
             return f" (set by {error.param.envvar} in the environment)"
-        case ParameterSource.DEFAULT_MAP if isinstance(error.param, Setting):
-            return f" (set by {error.param.key} in {error.ctx.obj.origin(error.ctx, error.param)})"
+        case ParameterSource.DEFAULT_MAP if isinstance(error.param, Setting) and isinstance(source, DefaultsSource):
+            return f" (set by {error.param.key} in {source.origin(error.ctx, error.param)})"
         case _:
             return ""

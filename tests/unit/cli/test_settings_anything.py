@@ -1,5 +1,6 @@
 """Whatever stands in the file, what comes is a setting or an error of ours; never a traceback."""
 
+from contextlib import suppress
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -57,30 +58,23 @@ def test_any_document_is_shown_or_told(document: dict[str, Any]) -> None:
 
 
 @given(DOCUMENTS, st.sampled_from(sorted(COMMANDS)))
-def test_any_document_gives_a_command_its_settings_or_one_error(
-    document: dict[str, Any], path: tuple[str, ...]
-) -> None:
+def test_any_document_is_a_command_s_settings_or_one_error(document: dict[str, Any], path: tuple[str, ...]) -> None:
     ctx = configured(document)
     for name in path:
         ctx = click.Context(COMMANDS[path], info_name=name, parent=ctx)
-    try:
+    with suppress(ConfigurationError, click.UsageError):
         for place in PLACES:
             if place.path == path:
                 place.setting.handle_parse_result(ctx, {}, [])
-    except (ConfigurationError, click.UsageError) as error:
-        assert str(error)
+    assert set(ctx.params) <= {place.setting.name for place in PLACES}
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "portcall.toml"
     path.write_bytes(text)
-    try:
-        file = read_file(path, "portcall.toml")
-    except ConfigurationError as error:
-        assert str(error).startswith("portcall.toml")
-    else:
-        assert isinstance(file.document, dict)
+    with suppress(ConfigurationError):
+        assert read_file(path, "portcall.toml").path == path
 
 
 def test_connect_is_a_table() -> None:

@@ -1,6 +1,7 @@
 """What a file says, and everything that can be wrong with it."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from portcall.cli.settings.setting import CONNECT, Setting, settings_of
 
 CTX = click.Context(cli)
 NAMES = [CONNECT, *cli.list_commands(CTX)]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = Path("/etc/fleet")
 
 
@@ -151,6 +153,16 @@ def test_tables_in_tables_are_those_of_commands_in_groups() -> None:
         "portcall.toml [fleet.ls]: there is no key 'tiemout'. Did you mean timeout?",
         "portcall.toml [fleet]: there is no key 'lss'. Did you mean ls?",
     ]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
+def test_files_that_the_docs_show_are_right(page: str) -> None:
+    blocks = re.findall(r"^```toml\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        judgement = judge(tomllib.loads(block))
+        assert judgement.problems == []
+        assert judgement.values
 
 
 def test_command_gets_its_own_by_the_names_of_its_parameters() -> None:

@@ -31,13 +31,7 @@ def test_named_file_is_taken_from_here_and_nothing_is_no_file(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("option", "variable", "named"),
-    [
-        (None, None, None),
-        (None, "", ""),
-        (None, "v.toml", "v.toml"),
-        ("o.toml", "v.toml", "o.toml"),
-        ("", "v.toml", ""),
-    ],
+    [(None, None, None), (None, "", ""), (None, "v", "v"), ("o", "v", "o"), ("", "v", "")],
 )
 def test_option_wins_over_the_variable(option: str | None, variable: str | None, named: str | None) -> None:
     assert Configuration(option, {} if variable is None else {"PORTCALL_CONFIG": variable}).named == named

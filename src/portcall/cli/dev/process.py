@@ -44,7 +44,7 @@ class AppProcess:
     ) -> Self:
         """Start a worker of this app, on the hub at this address.
 
-        The settings are variables that the environment lacks. With `is_output_apart` what it prints goes to stderr,
+        The settings are variables for it. With `is_output_apart` what it prints goes to stderr,
         because stdout is for programs.
         """
         arguments = ["worker", app, "--hub", address, "--grace", str(grace_s), *options, "--exit-with-stdin"]
@@ -87,4 +87,4 @@ def _environment(address: str, settings: Mapping[str, str]) -> dict[str, str]:
     What it prints is to be seen when it is printed, and channels that it makes itself are to find this hub.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS) or name.startswith(WORKERS)}
-    return {**settings, **kept, FILE_VARIABLE: "", HUB_VARIABLE: address, "PYTHONUNBUFFERED": "1"}
+    return {**kept, **settings, FILE_VARIABLE: "", HUB_VARIABLE: address, "PYTHONUNBUFFERED": "1"}

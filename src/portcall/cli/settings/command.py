@@ -46,7 +46,7 @@ def config(ctx: click.Context, *, command: tuple[str, ...], is_changed: bool, is
     """Show every setting, and what has set it: the environment, the file or nobody.
 
     COMMAND is one of portcall's, whose settings are shown then, or 'connect' for how to reach a hub. Secrets are never
-    shown. The file and the environment are checked as a whole.
+    shown. Mistakes are told all at once: keys and variables that there are not, and values of what is shown.
     """
     overview = gather(ctx, command)
     rows = [row for row in overview.rows if row.source != "default" or not is_changed]
@@ -61,7 +61,7 @@ def config(ctx: click.Context, *, command: tuple[str, ...], is_changed: bool, is
 
 def _print(overview: Overview, rows: list[Row], *, is_changed: bool) -> None:
     screen = console()
-    screen.print(overview.words, soft_wrap=True)
+    screen.print(overview.note, soft_wrap=True)
     screen.print()
     if rows:
         made = table("SETTING", "VALUE", "FROM")
@@ -77,7 +77,7 @@ def _print(overview: Overview, rows: list[Row], *, is_changed: bool) -> None:
 def _as_json(overview: Overview, rows: list[Row]) -> dict[str, Any]:
     return {
         "file": None if overview.file is None else str(overview.file),
-        "words": overview.words,
+        "note": overview.note,
         "settings": [asdict(row) for row in rows],
         "ignored": overview.ignored,
         "problems": overview.problems,

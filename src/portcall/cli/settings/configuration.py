@@ -49,14 +49,17 @@ class Configuration:
         Raises:
             ConfigurationError: it cannot be read, or is not TOML, or is not ours.
         """
-        try:
-            here = Path.cwd()
-        except OSError:  # a folder that somebody has removed
-            here = Path("/")
-        path = find_file(self.named, here)
+        path = find_file(self.named, self._here)
         if path is None:
             return None
-        return read_file(path, self.named, self._namer) if self.named else read_file(path, shown_path(path, here))
+        return read_file(path, self.named, self._namer) if self.named else read_file(path, shown_path(path, self._here))
+
+    @cached_property
+    def _here(self) -> Path:
+        try:
+            return Path.cwd()
+        except OSError:  # somebody has removed it
+            return Path("/")
 
     @property
     def _namer(self) -> str:
@@ -67,7 +70,7 @@ class Configuration:
         """Say why there is no file, where there is none."""
         if self.named is not None:
             return f"No file: {self._namer} is empty"
-        return f"No {FILE_NAME} in {Path.cwd()} or a folder above it"
+        return f"No {FILE_NAME} in {self._here} or a folder above it"
 
     @property
     def has_token(self) -> bool:
@@ -120,7 +123,8 @@ class Configuration:
         assert isinstance(group, click.Group)
         ours = [*tables_of(CONNECT, group, root).values(), *tables_of(path[0], group, root).values()]
         known = {setting.variable for table in ours for setting in table.values()}
-        others = tuple(variable_of((name,), "") for name in group.list_commands(root) if name != path[0])
+        starts = (variable_of((name,), "") for name in group.list_commands(root) if name != path[0])
+        others = tuple(start for start in starts if not any(name.startswith(start) for name in known))
         unknown = [name for name in self.strangers(known) if not name.startswith(others)]
         return [slip(name, near) for name, near in slips(unknown, known, path[:1]).items()]
 

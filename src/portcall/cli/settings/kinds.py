@@ -27,7 +27,9 @@ BY_TYPE: Final = {
     "size": Kind((int, str), 'a number of bytes, or a size in quotes, as in "512M"'),
     "process_count": Kind((int, str), 'a whole number, or "auto"'),
     "integer": WHOLE_NUMBER,
+    "integer range": WHOLE_NUMBER,
     "float": NUMBER,
+    "float range": NUMBER,
     "boolean": BOOLEAN,
 }
 """Kinds by the names of click's types; those of our own are named after their functions."""

@@ -57,7 +57,7 @@ class Overview:
     """All of it."""
 
     file: Path | None
-    words: str
+    note: str
     """Where the settings' file is, or where it was looked for."""
 
     rows: Sequence[Row]
@@ -73,15 +73,15 @@ def gather(ctx: click.Context, path: tuple[str, ...]) -> Overview:
     assert isinstance(configuration, Configuration)
     problems: list[str] = []
     values: Mapping[str, Any] = {}
-    words, file = configuration.absence, None
+    note, file = configuration.absence, None
     try:
         if configuration.file is not None:
-            words, file = f"File: {configuration.file.path}", configuration.file.path
+            note, file = f"File: {configuration.file.path}", configuration.file.path
             judgement = configuration.judgement(root)
             values = judgement.values
             problems += judgement.problems
     except ConfigurationError as error:
-        words = "File: cannot be read"
+        note = "File: cannot be read"
         problems.append(str(error))
     every = [*_places(root, ())]
     wanted = [*_places(root, path)] if path else every
@@ -93,7 +93,7 @@ def gather(ctx: click.Context, path: tuple[str, ...]) -> Overview:
     mistaken = slips(strangers, known, sorted({place.table for place in every}))
     return Overview(
         file=file,
-        words=words,
+        note=note,
         rows=rows,
         ignored=[name for name in strangers if name not in mistaken],
         problems=[*problems, *(slip(name, near) for name, near in mistaken.items())],
