@@ -47,6 +47,7 @@ NO_DOCUMENTS = (
 MISTAKES = {
     "wroker": "no such command 'wroker'. See: portcall --help",
     "fleet sl": "no such command 'sl'. See: portcall fleet --help",
+    "hub --config x": f"--config stands before the command, as in portcall --config FILE hub. {HUB_HELP}",
     "hub --grace soon": f"invalid value for '--grace': 'soon' is not a number of seconds, 0 or more. {HUB_HELP}",
     "hub --drain -1": f"invalid value for '--drain': '-1' is not a number of seconds, 0 or more. {HUB_HELP}",
     "hub --queue-max 0": f"invalid value for '--queue-max': '0' is not a whole number, 1 or more. {HUB_HELP}",

@@ -49,6 +49,8 @@ def _words(error: click.ClickException | PortcallError) -> str:
     if not isinstance(error, click.ClickException):
         return str(error)
     message = bare_words(error)
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--config":
+        message = "--config stands before the command, as in portcall --config FILE hub"
     context = error.ctx if isinstance(error, click.UsageError) else None
     stop = "" if message.endswith("?") else "."
     return f"{message}{stop} See: {context.command_path} --help" if context is not None else message

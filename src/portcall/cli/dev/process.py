@@ -82,9 +82,8 @@ class AppProcess:
 def _environment(address: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the app: settings of its worker stay, those for other hubs do not.
 
-    No file is read by the worker, since what that says of a hub is about another one.
-
-    What it prints is to be seen when it is printed, and channels that it makes itself are to find this hub.
+    It reads no file, since what that says of a hub is about another one. What it prints is to be seen when it is
+    printed, and channels that it makes itself are to find this hub.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS) or name.startswith(WORKERS)}
     return {**kept, **settings, FILE_VARIABLE: "", HUB_VARIABLE: address, "PYTHONUNBUFFERED": "1"}

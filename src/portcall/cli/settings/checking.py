@@ -107,9 +107,9 @@ class Checker:
         self._judgement.problems.append(f"{place}: {words}")
 
 
-def nearest(name: str, names: Sequence[str], cutoff: float = 0.6) -> str | None:
+def nearest(name: str, names: Sequence[str]) -> str | None:
     """Return which of the names is meant, if one is near."""
-    return next(iter(difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1, cutoff=cutoff)), None)
+    return next(iter(difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)), None)
 
 
 def resolved(setting: Setting, value: Any, folder: Path) -> Any:
