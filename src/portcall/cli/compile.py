@@ -51,7 +51,8 @@ Exit codes:
 @setting(
     "--include",
     "A folder that imports begin at; also more than once. A PATH in none of them is one itself.",
-    also=("-I", "includes"),
+    short="-I",
+    also=("includes",),
     type=existing,
     metavar="DIR",
     multiple=True,

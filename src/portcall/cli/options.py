@@ -74,15 +74,17 @@ def setting(
     variable: str,
     default: object = None,
     shown: str | None = None,
+    short: str | None = None,
     also: Sequence[str] = (),
     **more: Any,
 ) -> Decorator:
     """Make an option that the environment and portcall.toml can set too; see `Setting`.
 
-    The help shows `shown` for a default that is not just said. `also` has its short flag and its parameter's name.
+    The help shows `shown` for a default that is not just said. `also` has other flags and the parameter's name.
     """
     said = shown or shown_value(bool(default) if more.get("is_flag") else default)
-    return click.option(name, *also, cls=Setting, envvar=variable, default=default, words=words, said=said, **more)
+    names = [*([short] if short else []), name, *also]
+    return click.option(*names, cls=Setting, envvar=variable, default=default, words=words, said=said, **more)
 
 
 hub_address: Decorator = setting(
