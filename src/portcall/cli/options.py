@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from portcall.cli.ending import end_with_stdin
+from portcall.errors import ConfigurationError
 from portcall.wire.access import (
     INSECURE_VARIABLE,
     TLS_CA_VARIABLE,
@@ -24,10 +25,13 @@ from portcall.wire.access import (
     Tls,
     resolve_access,
 )
-from portcall.wire.target import HUB_DEFAULT, HUB_VARIABLE
+from portcall.wire.target import HUB_DEFAULT, HUB_VARIABLE, hub_target
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
+
+COUNT_MAX = 2**31 - 1
+"""What gRPC counts in is no larger; and that many of anything is as good as no limit."""
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -43,6 +47,14 @@ def seconds(value: object) -> float:
     return number
 
 
+def span(value: object) -> float:
+    """Read a span of time that cannot be none: a number of seconds above 0. A type for `click.option`."""
+    number = seconds(value)
+    if not number:
+        raise click.BadParameter(f"{value!r} is not above 0 seconds")
+    return number
+
+
 def count(value: object) -> int:
     """Read how many: a whole number, 1 or more. A type for `click.option`."""
     try:
@@ -51,6 +63,8 @@ def count(value: object) -> int:
         number = 0
     if number < 1:
         raise click.BadParameter(f"{value!r} is not a whole number, 1 or more")
+    if number > COUNT_MAX:
+        raise click.BadParameter(f"{value!r} is too much; {COUNT_MAX} is the most")
     return number
 
 
@@ -63,12 +77,32 @@ def size(value: object) -> int:
     return number
 
 
+class Switch(click.types.BoolParamType):
+    """The type of a flag, which only a variable can get wrong."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read yes or no."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither 1 nor 0", param, ctx)
+
+
+def hub_place(value: str) -> str:
+    """Read where a hub is. A type for `click.option`."""
+    try:
+        return hub_target(value)
+    except ConfigurationError:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT, as in {HUB_DEFAULT}, nor unix:PATH") from None
+
+
 def setting(
     name: str, words: str, *, variable: str, default: object = None, shown: str | None = None, **more: Any
 ) -> Decorator:
     """Make an option that the environment can set too. The help shows `shown` for a default that is not just said."""
     said = shown or (f"{default:g}" if isinstance(default, float) else str(default))
     extra = f"env: {variable}" if more.get("is_flag") else f"default: {said}; env: {variable}"
+    more = {"type": Switch(), **more} if more.get("is_flag") else more
     return click.option(name, envvar=variable, default=default, help=f"{words} [{extra}]", **more)
 
 
@@ -78,6 +112,7 @@ hub_address: Decorator = setting(
     variable=HUB_VARIABLE,
     shown=HUB_DEFAULT,
     metavar="HOST:PORT",
+    type=hub_place,
 )
 """`--hub`. It is None if nobody has said it, since an app may have its own."""
 

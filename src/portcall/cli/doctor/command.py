@@ -13,7 +13,7 @@ from rich.text import Text
 from portcall.cli.doctor.examination import Examination, examine
 from portcall.cli.doctor.findings import Finding, Outcome, Step, exit_code, failed
 from portcall.cli.doctor.verdicts import judge_settings
-from portcall.cli.options import HubOptions, as_json, hub_options, seconds
+from portcall.cli.options import HubOptions, as_json, hub_options, seconds, span
 from portcall.cli.output import console
 from portcall.errors import ConfigurationError
 from portcall.hub.tokens import Role
@@ -57,7 +57,7 @@ Exit codes:
 )
 @click.option(
     "--timeout",
-    type=seconds,
+    type=span,
     metavar="S",
     default=TIMEOUT_S_DEFAULT,
     help=f"How long each step may take. [default: {TIMEOUT_S_DEFAULT:g}]",
