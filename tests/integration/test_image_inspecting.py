@@ -46,7 +46,7 @@ def test_inspect_tells_facts_and_packages(built: tuple[Path, Path]) -> None:
     assert one["command"] == ["/opt/venv/bin/portcall", "worker", "app:worker"]
     assert {package["name"] for package in one["packages"]} >= {"portcall", "grpcio", "protobuf"}
     for text in (one["digest"], one["contract"], "portcall worker app:worker", "grpcio"):
-        assert text in image("inspect", str(built[0]), "--platform", "linux/amd64")
+        assert text in image("inspect", str(built[0]), "--only", "linux/amd64")
 
 
 def test_the_bill_of_materials_is_valid_and_complete(built: tuple[Path, Path]) -> None:

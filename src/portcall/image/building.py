@@ -20,6 +20,7 @@ from portcall.image.application import APP, Application, read_application, read_
 from portcall.image.bases import find_python, look_into, target_of
 from portcall.image.configuration import DATA, USER, Identity, Kind, configuration_json
 from portcall.image.contracts import contract_fingerprint
+from portcall.image.defaults import BASE_DEFAULT, BASES_LOCK, UV_LOCK
 from portcall.image.environment import closure, environment_tree
 from portcall.image.fetching import Fetching, fetch_wheels
 from portcall.image.layers import FOLDER, Entry, Layer, tree_key, write_layer
@@ -47,10 +48,6 @@ from portcall.image.sources import LayoutSource, Part, RegistrySource, Source, o
 from portcall.image.store import Store, write_whole
 from portcall.image.targets import Target
 from portcall.image.wheels import Wheel
-
-BASE_DEFAULT = "python:3.13-slim"
-BASES_LOCK = "portcall-image.lock"
-"""Beside the project's lock: which digest a base's tag had when it was first used."""
 
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
 UV_EXPORT_S = 120.0
@@ -146,7 +143,7 @@ def load_lock(request: BuildRequest) -> Lock:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from None
-    if path.name != "uv.lock":
+    if path.name != UV_LOCK:
         return read_lock(path, text)
     if not is_installed("uv"):
         raise ConfigurationError(

@@ -7,7 +7,6 @@ from typing import Any
 
 from portcall.image.configuration import DATA, HEALTH_EVERY_S, HEALTH_FROM_S, HEALTH_TRIES, HEALTH_WITHIN_S, USER
 
-HUB_ADDRESS = "127.0.0.1:7070"
 STOP_AFTER_S = 35
 """How long Docker waits before it kills: the drain of a worker, and some seconds."""
 

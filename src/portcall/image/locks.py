@@ -23,14 +23,9 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from portcall.errors import ConfigurationError
+from portcall.image.defaults import LOCKS
 from portcall.image.oci import digest_of
 from portcall.image.targets import Target
-
-PYLOCK = "pylock.toml"
-UV_LOCK = "uv.lock"
-REQUIREMENTS = "requirements.txt"
-LOCKS = (PYLOCK, UV_LOCK, REQUIREMENTS)
-"""What is looked for, the first one first."""
 
 HOW_TO_LOCK = (
     "Make one:  pip lock . -o pylock.toml  (pip 25.1 or newer), or  uv lock, or"

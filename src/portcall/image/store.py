@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 from portcall.image.errors import ImageError, writing
 from portcall.image.oci import digest_of
 
-CACHE_VARIABLE = "PORTCALL_IMAGE_CACHE"
 PIECE = 1 << 20
 
 

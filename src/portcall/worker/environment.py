@@ -5,10 +5,7 @@ import platform
 import socket
 
 from portcall.protos.portcall.v1.link_pb2 import Environment
-
-IMAGE_VARIABLE = "PORTCALL_IMAGE"
-REVISION_VARIABLE = "PORTCALL_REVISION"
-"""What an image says of itself to what runs in it; `portcall image build` sets both."""
+from portcall.wire.image import IMAGE_VARIABLE, REVISION_VARIABLE
 
 
 def report_environment() -> Environment:

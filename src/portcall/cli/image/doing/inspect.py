@@ -1,51 +1,36 @@
-"""`portcall image inspect`."""
+"""What `portcall image inspect` does."""
 
 import json
+from pathlib import Path
 
 import click
 
-from portcall.cli.image.reporting import amount, progress_of_command
-from portcall.cli.image.settings import OUTPUT_DEFAULT, cache, insecure_registry
-from portcall.cli.options import as_json
+from portcall.cli.image.doing.reporting import amount, progress_of_command
+from portcall.cli.image.doing.request import hosts_of, store_of
+from portcall.cli.image.settings import OUTPUT_DEFAULT
 from portcall.cli.output import console, table
 from portcall.errors import ConfigurationError
 from portcall.image.inspecting import FACTS, Inside, inside
 from portcall.image.oci import parse_platform
 from portcall.image.sbom import sbom
 from portcall.image.sources import open_source, read_whole
-from portcall.image.store import Store
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  portcall image inspect                                        what was built last
-  portcall image inspect registry.example.com/greeter:1
-  portcall image inspect oci:build/image --json | jq '.[0].packages[].name'
-  portcall image inspect --sbom --platform linux/amd64 > sbom.json    CycloneDX 1.6"""
-)
-@click.argument("image", default=str(OUTPUT_DEFAULT), metavar="[IMAGE]")
-@click.option("--platform", metavar="NAME", help="This platform alone, as in linux/amd64. [default: all that it has]")
-@click.option("--sbom", "is_sbom", is_flag=True, help="Print the bill of materials, CycloneDX 1.6; for one platform.")
-@cache
-@insecure_registry
-@as_json
-def command(
+def perform(
     *,
     image: str,
-    platform: str | None,
+    only: str | None,
     is_sbom: bool,
-    cache: Store,
-    insecure_registry: frozenset[str],
+    output: Path | None,
+    cache: Path | None,
+    insecure_registry: tuple[str, ...] | None,
     is_json: bool,
 ) -> None:
-    """Tell what is inside of an image: environment, contract, revision, packages.
-
-    IMAGE is a name with its registry, oci:DIR, or the folder of a layout. Its layers are not fetched.
-    """
-    wanted = (parse_platform(platform),) if platform else None
+    """Print what is inside of an image."""
+    wanted = (parse_platform(only),) if only else None
+    name = image or str(output or OUTPUT_DEFAULT)
     with progress_of_command() as progress:
-        source = open_source(image, cache, progress, insecure_registry)
+        source = open_source(name, store_of(cache), progress, hosts_of(insecure_registry))
         whole = read_whole(source, wanted)
         source.close()
     found = inside(whole)

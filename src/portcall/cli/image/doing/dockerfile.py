@@ -1,42 +1,31 @@
-"""`portcall image dockerfile`."""
+"""What `portcall image dockerfile` does."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from portcall.cli.image.project import project_options, request_of
-from portcall.cli.image.reporting import progress_of_command
+from portcall.cli.image.doing.reporting import progress_of_command
+from portcall.cli.image.doing.request import request_of, store_of
 from portcall.image.application import read_application
 from portcall.image.bases import find_python, look_into, target_of
 from portcall.image.building import load_lock, open_base
 from portcall.image.configuration import Kind
 from portcall.image.dockerfile import DockerfilePlan, dockerfile, merged
 from portcall.image.sources import read_whole
-from portcall.image.store import Store
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  portcall image dockerfile > Dockerfile
-  portcall image dockerfile --hub --base python:3.12-slim > hub.Dockerfile"""
-)
-@project_options
-def command(*, cache: Store, **options: Any) -> None:
-    """Write a Dockerfile that makes an equivalent image.
-
-    The same base, packages, files and settings; not the same digest, since a Dockerfile's steps depend on the day.
-    """
-    request = request_of(options)
+def perform(*, cache: Path | None, **options: Any) -> None:
+    """Print a Dockerfile."""
+    request, store = request_of(options), store_of(cache)
     folder: Path = request.folder
     lock = load_lock(request)
     with progress_of_command() as progress:
-        source = open_base(request, cache, progress)
+        source = open_base(request, store, progress)
         base = read_whole(source, request.platforms)
         selections = []
         for part in base.parts:
-            facts = look_into(part, source, cache, progress)
+            facts = look_into(part, source, store, progress)
             target = target_of(part, facts, find_python(facts, part, source.name, request.python), source.name)
             selections.append(lock.select(target))
         source.close()

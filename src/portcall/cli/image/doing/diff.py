@@ -1,51 +1,35 @@
-"""`portcall image diff`."""
+"""What `portcall image diff` does."""
 
 import json
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import click
 
-from portcall.cli.image.reporting import progress_of_command
-from portcall.cli.image.settings import cache, insecure_registry
-from portcall.cli.options import as_json
+from portcall.cli.image.doing.reporting import progress_of_command
+from portcall.cli.image.doing.request import hosts_of, store_of
 from portcall.cli.output import console, table
 from portcall.errors import ConfigurationError
 from portcall.image.inspecting import Change, differences, file_differences, inside
 from portcall.image.oci import parse_platform
 from portcall.image.sources import open_source, read_whole
-from portcall.image.store import Store
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  portcall image diff registry.example.com/greeter:1 build/image    what would a push change?
-  portcall image diff hub.example.com/app:1 hub.example.com/app:2 --json
-  portcall image diff OLD NEW --exit-code || deploy                  1 if anything differs"""
-)
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
-@click.option("--platform", metavar="NAME", help="Compare this platform. [default: the first that both have]")
-@click.option("--exit-code", "is_telling", is_flag=True, help="End with 1 if anything differs.")
-@cache
-@insecure_registry
-@as_json
-def command(
+def perform(
     *,
     old: str,
     new: str,
-    platform: str | None,
+    only: str | None,
     is_telling: bool,
-    cache: Store,
-    insecure_registry: frozenset[str],
+    cache: Path | None,
+    insecure_registry: tuple[str, ...] | None,
     is_json: bool,
 ) -> int:
-    """Tell what changed between two images: facts, settings, packages, files of the application."""
-    wanted = (parse_platform(platform),) if platform else None
+    """Print what changed; return the exit code."""
+    wanted = (parse_platform(only),) if only else None
+    store, insecure = store_of(cache), hosts_of(insecure_registry)
     with progress_of_command() as progress, ExitStack() as stack:
-        sources = [
-            stack.enter_context(closing(open_source(name, cache, progress, insecure_registry))) for name in (old, new)
-        ]
+        sources = [stack.enter_context(closing(open_source(name, store, progress, insecure))) for name in (old, new)]
         first, second = (read_whole(source, wanted) for source in sources)
         common = [part.platform for part in first.parts if part.platform in {other.platform for other in second.parts}]
         if not common:
