@@ -106,7 +106,7 @@ def test_a_compose_file_is_limited_healthy_and_pinned() -> None:
     ("arguments", "words"),
     [
         (("inspect", "no/such/folder:x:y"), "is no image"),
-        (("inspect", "oci:/nowhere"), "is no OCI layout"),
+        (("inspect",), "there is no image in build/image"),
         (("push", "--from", "/nowhere"), "is no OCI layout"),
         (("build", "/nowhere"), "does not exist"),
         (("build", "--platform", "windows/amd64"), "cannot build for 'windows/amd64'"),

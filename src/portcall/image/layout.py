@@ -27,6 +27,8 @@ def read_index(folder: Path) -> list[Descriptor]:
     Raises:
         ConfigurationError: the folder is none.
     """
+    if not is_layout(folder):
+        raise ConfigurationError(f"there is no image in {folder} (it is no OCI layout). 'portcall image build' makes one")
     try:
         value: Any = json.loads((folder / "index.json").read_bytes())
         return [parse_descriptor(entry) for entry in value["manifests"]]

@@ -40,8 +40,8 @@ def do(name: str, **params: Any) -> Any:
     invoke_without_command=True,
     epilog="""\b
 Examples:
-  portcall image build --tag registry.example.com/greeter:1    a worker of app.py, for amd64 and arm64
-  portcall image push                                          what was built, to where its name says
+  portcall image build --tag registry.example.com/greeter:1    of app.py here
+  portcall image push                                          what was built
   portcall image inspect registry.example.com/greeter:1        what is in it?
 
 No Docker is needed to build or push. docs/containers.md goes from an empty server to a fleet.""",
@@ -56,12 +56,11 @@ def image(ctx: click.Context) -> None:
 @image.command(
     epilog="""\b
 Examples:
-  portcall image build                                       the project in this folder
-  portcall image build --app greet.app:worker --tag registry.example.com/greeter:1
-  portcall image build --platform linux/amd64 --load --tag greeter:1
-                                                             into the Docker of this machine
+  portcall image build                          the project here
+  portcall image build --app greet.app:worker --tag example.com/greeter:1
+  portcall image build --tag greeter:1 --load   into Docker here, too
   portcall image build --hub --tag registry.example.com/hub:1
-  portcall image build --base oci:../base                    a base on the disk
+  portcall image build --base oci:../base       a base on the disk
 
 The project needs a lock with hashes, and portcall in it. Same inputs, same digest: on any machine, at any time. A base
 that is named by a tag is fixed in portcall-image.lock when it is first used."""
@@ -95,9 +94,9 @@ def build(**params: Any) -> None:
 @image.command(
     epilog="""\b
 Examples:
-  portcall image push                                    the names that it was built with
-  portcall image push registry.example.com/greeter:2     another name
-  docker login registry.example.com                      where the registry wants to know you
+  portcall image push                                  as it is named
+  portcall image push registry.example.com/greeter:2   under another name
+  docker login registry.example.com                    where you must be known
 
 Layers that the registry has are not sent again. The tag is written last, so that it never names half an image; a push
 that was cut off goes on where it was. Credentials are those of Docker's configuration and of the helpers it names."""
@@ -118,10 +117,10 @@ def push(**params: Any) -> None:
 @image.command(
     epilog="""\b
 Examples:
-  portcall image inspect                                        what was built last
+  portcall image inspect                               what was built last
   portcall image inspect registry.example.com/greeter:1
   portcall image inspect oci:build/image --json | jq '.[0].packages[].name'
-  portcall image inspect --sbom --only linux/amd64 > sbom.json    CycloneDX 1.6"""
+  portcall image inspect --sbom --only linux/amd64 > sbom.json"""
 )
 @click.argument("image", default="", metavar="[IMAGE]")
 @click.option("--only", metavar="PLATFORM", type=platform, help="This platform, as in linux/amd64. [default: all]")
@@ -141,9 +140,9 @@ def inspect(**params: Any) -> None:
 @image.command(
     epilog="""\b
 Examples:
-  portcall image diff registry.example.com/greeter:1 build/image    what would a push change?
-  portcall image diff hub.example.com/app:1 hub.example.com/app:2 --json
-  portcall image diff OLD NEW --exit-code || deploy                  1 if anything differs"""
+  portcall image diff registry.example.com/greeter:1 build/image
+  portcall image diff example.com/greeter:1 example.com/greeter:2 --json
+  portcall image diff OLD NEW --exit-code || echo differs"""
 )
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
@@ -176,7 +175,8 @@ def dockerfile(**params: Any) -> None:
 @image.command(
     epilog="""\b
 Examples:
-  portcall image compose registry.example.com/greeter:1 --hub-image registry.example.com/hub:1 > compose.yaml
+  portcall image compose registry.example.com/greeter:1
+      --hub-image registry.example.com/hub:1 > compose.yaml
   PORTCALL_TOKEN=... docker compose up -d"""
 )
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=image_name)

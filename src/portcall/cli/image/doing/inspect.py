@@ -28,7 +28,7 @@ def perform(
 ) -> None:
     """Print what is inside of an image."""
     wanted = (parse_platform(only),) if only else None
-    name = image or str(output or OUTPUT_DEFAULT)
+    name = image or f"oci:{output or OUTPUT_DEFAULT}"
     with progress_of_command() as progress:
         source = open_source(name, store_of(cache), progress, hosts_of(insecure_registry))
         whole = read_whole(source, wanted)
