@@ -28,7 +28,8 @@ def read_index(folder: Path) -> list[Descriptor]:
         ConfigurationError: the folder is none.
     """
     if not is_layout(folder):
-        raise ConfigurationError(f"there is no image in {folder} (it is no OCI layout). 'portcall image build' makes one")
+        words = f"there is no image in {folder} (it is no OCI layout)"
+        raise ConfigurationError(f"{words}. 'portcall image build' makes one")
     try:
         value: Any = json.loads((folder / "index.json").read_bytes())
         return [parse_descriptor(entry) for entry in value["manifests"]]
