@@ -11,6 +11,7 @@ from portcall.cli.ending import exit_within, stop_signals
 from portcall.cli.exits import EXIT_DONE
 from portcall.cli.options import count, exit_with_stdin, hub_access, log_level, seconds, setting, start_logging
 from portcall.wire.access import Access
+from portcall.worker.learning import read_descriptor_set
 from portcall.worker.server import GRACE_S_DEFAULT, SLOTS_DEFAULT
 from portcall.worker.sidecar import Sidecar, SidecarConfig
 
@@ -110,6 +111,8 @@ def attach(
     )
     sidecar = Sidecar(config)
     start_logging(log_level)
+    if descriptor_set is not None:
+        read_descriptor_set(descriptor_set, config.services)  # says what is wrong with it before anything is dialled
     logger.info("A sidecar of %s with %d slots dials the hub at %s", upstream, slots, access.target)
     asyncio.run(_serve(sidecar, grace_s=grace))
 

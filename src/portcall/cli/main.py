@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 from portcall._version import __version__
 from portcall.cli.ending import exit_within, heed_sigterm
 from portcall.cli.exits import EXIT_DONE, EXIT_INTERRUPTED, report_error
+from portcall.cli.nearest import NamingGroup
 from portcall.cli.settings.setting import FILE_NAME, FILE_VARIABLE
 from portcall.errors import PortcallError
 
@@ -53,7 +54,7 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
 )
 
 
-class LazyGroup(click.Group):
+class LazyGroup(NamingGroup):
     """A group that imports a command's module when the command is run, and not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

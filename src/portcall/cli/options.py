@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from portcall.cli.ending import end_with_stdin
 from portcall.cli.settings.setting import Setting, shown_value
+from portcall.errors import ConfigurationError
 from portcall.wire.access import (
     INSECURE_VARIABLE,
     TLS_CA_VARIABLE,
@@ -28,10 +29,13 @@ from portcall.wire.access import (
     Tls,
     resolve_access,
 )
-from portcall.wire.target import HUB_DEFAULT, HUB_VARIABLE
+from portcall.wire.target import HUB_DEFAULT, HUB_VARIABLE, hub_target
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
+
+COUNT_MAX = 2**31 - 1
+"""What gRPC counts in is no larger; and that many of anything is as good as no limit."""
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -47,6 +51,14 @@ def seconds(value: object) -> float:
     return number
 
 
+def span(value: object) -> float:
+    """Read a span of time that cannot be none: a number of seconds above 0. A type for `click.option`."""
+    number = seconds(value)
+    if not number:
+        raise click.BadParameter(f"{value!r} is not above 0 seconds")
+    return number
+
+
 def count(value: object) -> int:
     """Read how many: a whole number, 1 or more. A type for `click.option`."""
     try:
@@ -55,6 +67,8 @@ def count(value: object) -> int:
         number = 0
     if number < 1:
         raise click.BadParameter(f"{value!r} is not a whole number, 1 or more")
+    if number > COUNT_MAX:
+        raise click.BadParameter(f"{value!r} is too much; {COUNT_MAX} is the most")
     return number
 
 
@@ -65,6 +79,25 @@ def size(value: object) -> int:
     if number < 1:
         raise click.BadParameter(f"{value!r} is not a size in bytes, as in 512M or 2G")
     return number
+
+
+class Switch(click.types.BoolParamType):
+    """The type of a flag, which only a variable can get wrong."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read yes or no."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither 1 nor 0", param, ctx)
+
+
+def hub_place(value: str) -> str:
+    """Read where a hub is. A type for `click.option`."""
+    try:
+        return hub_target(value)
+    except ConfigurationError:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT, as in {HUB_DEFAULT}, nor unix:PATH") from None
 
 
 def setting(
@@ -83,6 +116,7 @@ def setting(
     The help shows `shown` for a default that is not just said. `also` has other flags and the parameter's name.
     """
     said = shown or shown_value(bool(default) if more.get("is_flag") else default)
+    more = {"type": Switch(), **more} if more.get("is_flag") else more
     names = [*([short] if short else []), name, *also]
     return click.option(*names, cls=Setting, envvar=variable, default=default, words=words, said=said, **more)
 
@@ -93,6 +127,7 @@ hub_address: Decorator = setting(
     variable=HUB_VARIABLE,
     shown=HUB_DEFAULT,
     metavar="HOST:PORT",
+    type=hub_place,
 )
 """`--hub`. It is None if nobody has said it, since an app may have its own."""
 

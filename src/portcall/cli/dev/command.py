@@ -19,6 +19,7 @@ from portcall.contract.compile import CompileRequest
 from portcall.contract.installed import installed_protos
 from portcall.core.limits import CallLimits
 from portcall.hub import Hub, HubConfig
+from portcall.hub.config import check_listen_address
 
 GRACE_S_DEFAULT = 1.0
 
@@ -127,6 +128,7 @@ def dev(
     if protos:
         installed_protos()  # what is not installed will not come by waiting
     reference = parse_reference(app, Path.cwd())
+    check_listen_address(listen, is_insecure=insecure, can_be_guarded=False)
     plan = DevPlan(
         app=app,
         watched=(reference.folder, *(folder.resolve() for folder in watch_dir)),

@@ -13,7 +13,7 @@ from rich.text import Text
 from portcall.cli.doctor.examination import Examination, examine
 from portcall.cli.doctor.findings import Finding, Outcome, Step, exit_code, failed
 from portcall.cli.doctor.verdicts import judge_settings
-from portcall.cli.options import HubOptions, as_json, hub_options, seconds, setting
+from portcall.cli.options import HubOptions, as_json, hub_options, seconds, setting, span
 from portcall.cli.output import console
 from portcall.errors import ConfigurationError
 from portcall.hub.tokens import Role
@@ -58,7 +58,7 @@ Exit codes:
 @setting(
     "--timeout",
     "How long each step may take.",
-    type=seconds,
+    type=span,
     metavar="S",
     default=TIMEOUT_S_DEFAULT,
     variable="PORTCALL_DOCTOR_TIMEOUT",
