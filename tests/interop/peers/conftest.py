@@ -17,7 +17,7 @@ from portcall.wire.access import resolve_access
 from portcall.worker.sidecar import Sidecar, SidecarConfig
 
 from .blocking import blocking_server
-from .tools import cpp_command, interop_by_node, node_environment
+from .tools import CPP, GO, interop_by_node, node_environment
 
 NO_LIMIT = [("grpc.max_receive_message_length", -1)]
 
@@ -25,6 +25,8 @@ CLIENTS: dict[str, Callable[[str], Any]] = {
     "native": lambda address: grpc.aio.insecure_channel(address, NO_LIMIT),
     "channel": portcall.Channel,
 }
+
+BUILT = {built.language: built for built in (CPP, GO)}
 
 
 @contextmanager
@@ -45,7 +47,7 @@ def started(command: Sequence[str]) -> Iterator[str]:
         process.stdout.close()
 
 
-@pytest.fixture(scope="session", params=["blocking", "node", "cpp"])
+@pytest.fixture(scope="session", params=["blocking", "node", *BUILT])
 def peer_language(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -62,7 +64,7 @@ def peer(peer_language: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     else:
         base = tmp_path_factory.getbasetemp()
         shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-        command = cpp_command(shared / "cpp-peer")
+        command = BUILT[peer_language].command(shared / f"{peer_language}-peer")
     with started(command) as address:
         yield address
 
