@@ -1,5 +1,6 @@
 """Peers: built once, started once for each process of the tests, and put beside a sidecar for each test."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ import grpc
 import pytest
 
 import portcall
+from interop.blocking import Use
 from interop.service import InteropStub, Register, interop_stub
 from portcall.core.limits import CallLimits
 from portcall.hub import Hub, HubConfig
@@ -24,6 +26,11 @@ NO_LIMIT = [("grpc.max_receive_message_length", -1)]
 CLIENTS: dict[str, Callable[[str], Any]] = {
     "native": lambda address: grpc.aio.insecure_channel(address, NO_LIMIT),
     "channel": portcall.Channel,
+}
+
+BLOCKING_CLIENTS: dict[str, Callable[[str], grpc.Channel]] = {
+    "native": lambda address: grpc.insecure_channel(address, NO_LIMIT),
+    "sync": portcall.sync.Channel,
 }
 
 BUILT = {built.language: built for built in (CPP, GO)}
@@ -105,3 +112,14 @@ async def route(request: pytest.FixtureRequest, hub_address: str) -> Any:
 @pytest.fixture
 async def stub(route: PeerRoute) -> InteropStub:
     return interop_stub(await route.connect())
+
+
+@pytest.fixture(params=BLOCKING_CLIENTS)
+def blocking(request: pytest.FixtureRequest, hub_address: str) -> Use:
+    """Calls the peer from a thread."""
+
+    def call(use: Callable[[grpc.Channel], Any]) -> Any:
+        with BLOCKING_CLIENTS[request.param](hub_address) as channel:
+            return use(channel)
+
+    return lambda use: asyncio.to_thread(call, use)
