@@ -7,6 +7,7 @@ import pytest
 from interop.service import Context, InteropStub
 from interop_pb2 import InputReply, StreamRequest, UnaryReply, UnaryRequest
 
+from portcall.hub import HubConfig
 from portcall.wire.limits import WINDOW_BYTES
 
 from .servicers import Source, echo, number
@@ -18,8 +19,8 @@ MESSAGES = 2_000
 READ_AHEAD_MAX = MESSAGES // 4
 
 UPLOADS = 20
-UPLOAD_AHEAD_MAX = 4 * WINDOW_BYTES
-"""A window of the link, one of the client's connection, and what either side of it has in its hands."""
+UPLOAD_AHEAD_MAX = HubConfig().window_bytes + 4 * WINDOW_BYTES
+"""The windows of the client's connection and of the worker's link, and what the sides have in their hands."""
 
 
 @pytest.fixture(params=["native", "channel"])

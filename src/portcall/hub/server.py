@@ -20,7 +20,7 @@ from portcall.hub.questions import FleetService, Health, Reflection, own_files
 from portcall.hub.sessions import Sessions
 from portcall.hub.watching import OnCall, WatchedBoard
 from portcall.wire.access import TOKEN_VARIABLE
-from portcall.wire.limits import STREAM_BYTES_MAX, WINDOW_BYTES
+from portcall.wire.limits import STREAM_BYTES_MAX
 from portcall.wire.metadata import to_frame_without_authorization
 
 logger = logging.getLogger("portcall.hub")
@@ -82,10 +82,10 @@ class Hub:
             options=(
                 ("grpc.max_receive_message_length", max(config.message_bytes_max, STREAM_BYTES_MAX)),
                 ("grpc.max_send_message_length", -1),
-                # A window as large as a link's. By itself gRPC has no bound for what a native client may send ahead of
-                # a worker that does not read.
+                # By itself gRPC widens the window of every stream for as long as bytes come, also of those that nobody
+                # reads, with no bound that matters.
                 ("grpc.http2.bdp_probe", 0),
-                ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
+                ("grpc.http2.lookahead_bytes", config.window_bytes),
                 # A connection's further calls wait at their client. Without it, core would hold whatever comes faster
                 # than the hub accepts it, and its own remedies end calls with a status that says nothing.
                 ("grpc.max_concurrent_streams", config.streams_max),
