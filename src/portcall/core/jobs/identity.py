@@ -1,0 +1,71 @@
+"""Ids of jobs: 63 bits, of which the upper 41 are the time of submission.
+
+So ids sort as jobs were submitted, and new jobs land at the end of a store's tables, where it is cheap. And a store that
+was set back to a backup does not give the id of a lost job to another one, as a plain counter would.
+"""
+
+from portcall.errors import PortcallError
+
+EPOCH_S = 1_735_689_600
+"""The beginning of 2025; 41 bits of milliseconds last until 2094."""
+
+COUNTER_BITS = 22
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: no letter that looks like a digit, and in the order of the characters."""
+
+_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+
+TEXT_LENGTH = 13
+
+
+class BadJobIdError(PortcallError):
+    """A text is not the id of a job. Blames the caller."""
+
+
+class IdSequence:
+    """Gives ids that rise, whatever the clock does."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+
+    def next(self, now: float) -> int:
+        """Return the next id."""
+        self._last = job_id = max(self._last + 1, int((now - EPOCH_S) * 1_000) << COUNTER_BITS)
+        return job_id
+
+
+def id_text(job: int) -> str:
+    """Return an id as people and other languages see it."""
+    return "".join([_ALPHABET[job >> shift & 31] for shift in range(60, -5, -5)])
+
+
+def parse_id(text: str) -> int:
+    """Return the id that a text stands for.
+
+    Raises:
+        BadJobIdError: it stands for none; the message shows it.
+    """
+    try:
+        if len(text) != TEXT_LENGTH:
+            raise KeyError
+        job = 0
+        for letter in text.lower():
+            job = job << 5 | _VALUES[letter]
+    except KeyError:
+        raise BadJobIdError(f"{text[:40]!r} is not the id of a job: it should be {TEXT_LENGTH} letters and digits") from None
+    if job >= 1 << 63:
+        raise BadJobIdError(f"{text!r} is not the id of a job: it is beyond the last one")
+    return job
+
+
+def submitted_at(job: int) -> float:
+    """Return the time that an id tells; a little late where many were submitted within a millisecond."""
+    return (job >> COUNTER_BITS) / 1_000 + EPOCH_S
+
+
+def first_id_at(at: float) -> int:
+    """Return the lowest id that a job submitted at this time or later can have."""
+    return max(0, int((at - EPOCH_S) * 1_000)) << COUNTER_BITS

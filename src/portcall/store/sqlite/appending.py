@@ -1,0 +1,137 @@
+"""New jobs, and jobs that start."""
+
+from collections import Counter
+from collections.abc import Sequence
+from operator import itemgetter
+
+from portcall.core.jobs.batch import (
+    BadParent,
+    Batch,
+    Checkpoint,
+    Claim,
+    ClaimedJob,
+    Existing,
+    Flow,
+    MethodIds,
+    MethodOptionsRow,
+    NewJob,
+)
+from portcall.core.jobs.states import CANCELLED, FAILED, READY, RUNNING, SUCCEEDED, WAITING, JobState
+from portcall.store.sqlite.transaction import PAYLOAD_BYTES_IN_ROW_MAX, Transaction, json_pairs
+
+_method_and_state = itemgetter(NewJob._fields.index("method"), NewJob._fields.index("state"))
+_key = itemgetter(NewJob._fields.index("key"))
+_REQUEST = NewJob._fields.index("request")
+
+
+def number_methods(tx: Transaction, methods: Sequence[MethodOptionsRow]) -> None:
+    """Number methods and options that are new."""
+    for name, options in methods:
+        if tx.one("find_policy", options) is None:
+            tx.all("add_policy", options)
+        policy = tx.one("find_policy", options)
+        assert policy is not None
+        tx.all("put_method", name, policy[0])
+        method = tx.one("find_method", name)
+        assert method is not None
+        tx.methods[name] = MethodIds(method[0], policy[0])
+
+
+def append(tx: Transaction, batch: Batch) -> None:
+    """Store new jobs, but for those whose key is taken or whose parents will not do."""
+    jobs: Sequence[NewJob] = batch.appends
+    parents = _parents(tx, batch) if batch.dependencies else {}
+    if any(map(_key, jobs)):
+        jobs = _without_duplicates(tx, jobs, batch.replaceable)
+    if tx.refused:
+        jobs = [job for job in jobs if job.id not in tx.refused]
+    rows: Sequence[NewJob] = jobs
+    large = [job for job in jobs if len(job[_REQUEST]) > PAYLOAD_BYTES_IN_ROW_MAX]
+    if large:
+        apart = {job.id for job in large}
+        rows = [job._replace(request=None) if job.id in apart else job for job in jobs]
+        tx.each("add_large_requests", [(job.id, job.request) for job in large])
+    tx.rows("append_jobs", rows)
+    tx.counted.update(Counter(map(_method_and_state, jobs)))
+    if parents or batch.labels:
+        stored = {job.id: job for job in jobs}
+        _wait(tx, stored, parents)
+        tx.each("add_labels", [label for label in batch.labels if label.job in stored])
+
+
+def _without_duplicates(tx: Transaction, jobs: Sequence[NewJob], replaceable: frozenset[int]) -> list[NewJob]:
+    """Return those jobs whose key is free, or can be taken over."""
+    wanted = {(job.method, job.key) for job in jobs if job.key is not None}
+    taken = {(method, key): (id_, JobState(state)) for method, key, id_, state in tx.all("find_keys", json_pairs(wanted))}
+    fresh, freed = [], []
+    for job in jobs:
+        if job.key is not None and job.id not in tx.refused:
+            holder = taken.get((job.method, job.key))
+            if holder is not None and not (job.id in replaceable and holder[1] in (FAILED, CANCELLED)):
+                tx.existing[job.id] = Existing(*holder)
+                continue
+            if holder is not None:
+                freed.append(holder[0])
+            taken[job.method, job.key] = (job.id, JobState(job.state))
+        fresh.append(job)
+    if freed:
+        tx.ids("free_keys", freed)
+    return fresh
+
+
+def _parents(tx: Transaction, batch: Batch) -> dict[int, set[int]]:
+    """Return which jobs of this batch have to wait, and for whom; note those that cannot be stored."""
+    states = {job: JobState(state) for job, state in tx.ids("states", {parent for _, parent in batch.dependencies})}
+    states |= {job.id: JobState(job.state) for job in batch.appends}
+    waits: dict[int, set[int]] = {}
+    for job, parent in batch.dependencies:
+        state = states.get(parent)
+        if state in (None, FAILED, CANCELLED) or parent in tx.refused:
+            tx.refused.setdefault(job, BadParent(parent, state))
+        elif state is not SUCCEEDED:
+            waits.setdefault(job, set()).add(parent)
+    return waits
+
+
+def _wait(tx: Transaction, stored: dict[int, NewJob], parents: dict[int, set[int]]) -> None:
+    for job, waits_for in parents.items():
+        row = stored.get(job)
+        if row is not None:
+            tx.each("add_dependencies", [(parent, job) for parent in sorted(waits_for)])
+            tx.all("wait_for_parents", len(waits_for), job)
+            tx.move(row.method, row.state, WAITING)
+            tx.waiting.add(job)
+
+
+def claim(tx: Transaction, claims: Sequence[Claim]) -> None:
+    """Start the first jobs of some flows."""
+    for (method, rank, value), count in claims:
+        rows = tx.all("claim", tx.now, method, rank, value, count)
+        rows.sort()
+        if rows and None in (row[-1] for row in rows):
+            large = dict(tx.ids("large_requests", [row[0] for row in rows if row[-1] is None]))
+            rows = [(*row[:-1], large[row[0]]) if row[-1] is None else row for row in rows]
+        jobs = [*map(ClaimedJob._make, rows)]
+        repeated = [job.id for job in jobs if job.attempt > 1]
+        if repeated:
+            _begin_again(tx, repeated)
+        tx.claims.append(jobs)
+        tx.move(method, READY, RUNNING, len(jobs))
+
+
+def _begin_again(tx: Transaction, jobs: list[int]) -> None:
+    """Find the checkpoints of jobs that had an attempt before, and drop the replies that came after these."""
+    found = {row[0]: Checkpoint._make(row) for row in tx.ids("checkpoints", jobs)}
+    tx.checkpoints.update(found)
+    tx.each("drop_replies", [(job, found[job].replies if job in found else 0) for job in jobs])
+
+
+def promote(tx: Transaction, count: int) -> None:
+    """Make jobs ready whose time has come."""
+    rows = tx.all("due", tx.now, count)
+    tx.promoted = len(rows)
+    if rows:
+        tx.ids("promote", [row[0] for row in rows])
+        for _, method, rank, value in rows:
+            tx.move(method, JobState.SCHEDULED, READY)
+            tx.released.add(Flow(method, rank, value))

@@ -1,0 +1,131 @@
+"""What attempts tell, how jobs end, and what follows from it for others."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from portcall.core.jobs.batch import Again, AttemptOutcome, Checkpoint, End, Flow, Note, Reply, Revival
+from portcall.core.jobs.causes import ASKED, PARENT_UNSUCCESSFUL, WITH_PARENT
+from portcall.core.jobs.states import CANCELLED, CANCELLING, READY, RUNNING, SUCCEEDED, WAITING
+from portcall.store.sqlite.transaction import PAYLOAD_BYTES_IN_ROW_MAX, Transaction
+
+Told = TypeVar("Told", Note, Reply, Checkpoint)
+Over = TypeVar("Over", End, Again)
+
+
+def keep_told(
+    tx: Transaction, notes: Sequence[Note], replies: Sequence[Reply], checkpoints: Sequence[Checkpoint]
+) -> None:
+    """Keep what attempts told that hold their jobs."""
+    holders = dict(tx.ids("holders", {row.job for rows in (notes, replies, checkpoints) for row in rows}))
+
+    def held(rows: Sequence[Told]) -> list[Told]:
+        tx.stale.update(row.job for row in rows if holders.get(row.job) != row.attempt)
+        return [row for row in rows if holders.get(row.job) == row.attempt]
+
+    tx.each("add_notes", [(note.job, note.number, note.at, note.kind, note.body) for note in held(notes)])
+    tx.each("add_replies", [(reply.job, reply.offset, reply.attempt, reply.message) for reply in held(replies)])
+    tx.each("put_checkpoints", held(checkpoints))
+
+
+def end(tx: Transaction, ends: Sequence[End]) -> None:
+    """Record outcomes, and let those that waited for these jobs go on or be cancelled."""
+    now, large = tx.now, []
+    rows = []
+    for row in ends:
+        reply = row.reply
+        if reply is not None and len(reply) > PAYLOAD_BYTES_IN_ROW_MAX:
+            large.append(row)
+            rows.append((*row[:10], None, row.trailers, now))
+        else:
+            rows.append((*row, now))
+    recorded = _fenced(tx, "end_jobs", ends, rows)
+    if large:
+        tx.each("add_large_replies", [(row.job, row.reply) for row in large if row.job not in tx.stale])
+    for row in recorded:
+        tx.move(row.method, row.was, row.state)
+    if tx.one("has_dependencies") == (1,):
+        _let_go(tx, [row.job for row in recorded if row.state == SUCCEEDED])
+        _cancel_dependents(tx, [row.job for row in recorded if row.state != SUCCEEDED])
+
+
+def repeat(tx: Transaction, agains: Sequence[Again]) -> None:
+    """Let jobs wait for another attempt, and keep what became of the one before."""
+    for row in _fenced(tx, "repeat_jobs", agains, agains):
+        tx.move(row.method, row.was, row.state)
+        attempt = (row.job, row.attempt, row.started_at, tx.now, row.outcome, row.status, row.details, row.worker)
+        tx.all("add_attempts", *attempt)
+
+
+def _fenced(tx: Transaction, query: str, told: Sequence[Over], rows: Sequence[Sequence[object]]) -> Sequence[Over]:
+    """Execute a query for rows whose attempts hold their jobs; return what took effect.
+
+    It is tried for all of them, and one by one only if some have had no effect.
+    """
+    tx.connection.execute("SAVEPOINT fenced")
+    if tx.rows(query, rows) != len(told):
+        tx.connection.execute("ROLLBACK TO fenced")
+        effects = [tx.rows(query, [row]) for row in rows]
+        tx.stale.update(row.job for row, changed in zip(told, effects, strict=True) if not changed)
+        told = [row for row, changed in zip(told, effects, strict=True) if changed]
+    tx.connection.execute("RELEASE fenced")
+    return told
+
+
+# --- those that wait, and those below ---------------------------------------------------------------------------------
+
+
+def _let_go(tx: Transaction, succeeded: Sequence[int]) -> None:
+    """Let jobs wait for these no more."""
+    for job, count in tx.ids("dependents", succeeded):
+        row = tx.one("release", count, tx.now, job)
+        if row is None:
+            continue
+        method, state, rank, value = row
+        if state != WAITING:
+            tx.move(method, WAITING, state)
+        if state == READY:
+            tx.released.add(Flow(method, rank, value))
+    tx.ids("drop_dependencies", succeeded)
+
+
+def _cancel_dependents(tx: Transaction, unsuccessful: Sequence[int]) -> None:
+    dependents = [job for job, _ in tx.ids("dependents", unsuccessful)]
+    tx.ids("drop_dependencies", unsuccessful)
+    if dependents:
+        _cancel(tx, dependents, PARENT_UNSUCCESSFUL)
+
+
+def cancel(tx: Transaction, jobs: Iterable[int]) -> None:
+    """Cancel jobs, those that they have submitted, and those that waited for them."""
+    _cancel(tx, jobs, ASKED)
+
+
+def _cancel(tx: Transaction, jobs: Iterable[int], cause: str) -> None:
+    rows = tx.ids("cancellable", jobs)
+    held = [row for row in rows if row[2] == RUNNING]
+    free = [row for row in rows if row[2] != RUNNING]
+    tx.ids("ask_to_stop", [row[0] for row in held])
+    tx.ids("cancel", [row[0] for row in free], cause, tx.now)
+    for job, method, state, attempt in rows:
+        tx.change(job, method, attempt, state, CANCELLING if state == RUNNING else CANCELLED)
+    if free:
+        _cancel_dependents(tx, [row[0] for row in free])
+    children = [row[0] for row in tx.ids("children", [row[0] for row in rows])] if rows else []
+    if children:
+        _cancel(tx, children, WITH_PARENT)
+
+
+def revive(tx: Transaction, revivals: Sequence[Revival]) -> None:
+    """Let jobs begin anew that failed or were cancelled."""
+    for job, rank in revivals:
+        row = tx.one("revive", job)
+        if row is None:
+            continue
+        _, method, state, attempt, started_at, ended_at, status, details, worker, value = row
+        if attempt:
+            tx.all("keep_attempt", job, attempt, started_at, ended_at, AttemptOutcome.FAILED, status, details, worker)
+        tx.ids("forget_large_reply", [job])
+        tx.all("begin_anew", rank, tx.now, job)
+        tx.change(job, method, attempt, state, READY)
+        tx.released.add(Flow(method, rank, value))
+
