@@ -55,7 +55,9 @@ def parse_id(text: str) -> int:
         for letter in text.lower():
             job = job << 5 | _VALUES[letter]
     except KeyError:
-        raise BadJobIdError(f"{text[:40]!r} is not the id of a job: it should be {TEXT_LENGTH} letters and digits") from None
+        raise BadJobIdError(
+            f"{text[:40]!r} is not the id of a job: it should be {TEXT_LENGTH} letters and digits"
+        ) from None
     if job >= 1 << 63:
         raise BadJobIdError(f"{text!r} is not the id of a job: it is beyond the last one")
     return job

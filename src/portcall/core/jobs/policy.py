@@ -26,14 +26,16 @@ BACKOFF_S_MAX = 7 * DAY_S
 MULTIPLIER_MAX = 100.0
 RATE_PER_S_MAX = DAY_S
 
-RETRY_ON_DEFAULT = frozenset({
-    refusals.UNKNOWN,
-    refusals.DEADLINE_EXCEEDED,
-    refusals.RESOURCE_EXHAUSTED,
-    refusals.ABORTED,
-    refusals.INTERNAL,
-    refusals.UNAVAILABLE,
-})
+RETRY_ON_DEFAULT = frozenset(
+    {
+        refusals.UNKNOWN,
+        refusals.DEADLINE_EXCEEDED,
+        refusals.RESOURCE_EXHAUSTED,
+        refusals.ABORTED,
+        refusals.INTERNAL,
+        refusals.UNAVAILABLE,
+    }
+)
 
 
 class PolicyError(ConfigurationError):

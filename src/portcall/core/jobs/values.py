@@ -12,15 +12,17 @@ from portcall.core.jobs.policy import PolicyError
 VALUE_LENGTH_MAX = 256
 """Longer values are cut: beyond it, values that begin alike share their turns and limits."""
 
-_TYPES = frozenset({
-    FieldDescriptor.CPPTYPE_STRING,
-    FieldDescriptor.CPPTYPE_INT32,
-    FieldDescriptor.CPPTYPE_INT64,
-    FieldDescriptor.CPPTYPE_UINT32,
-    FieldDescriptor.CPPTYPE_UINT64,
-    FieldDescriptor.CPPTYPE_BOOL,
-    FieldDescriptor.CPPTYPE_ENUM,
-})
+_TYPES = frozenset(
+    {
+        FieldDescriptor.CPPTYPE_STRING,
+        FieldDescriptor.CPPTYPE_INT32,
+        FieldDescriptor.CPPTYPE_INT64,
+        FieldDescriptor.CPPTYPE_UINT32,
+        FieldDescriptor.CPPTYPE_UINT64,
+        FieldDescriptor.CPPTYPE_BOOL,
+        FieldDescriptor.CPPTYPE_ENUM,
+    }
+)
 
 
 class UnreadableRequestError(PolicyError):
@@ -61,12 +63,18 @@ def _check_path(request: Descriptor, names: list[str]) -> None:
         field = message.fields_by_name.get(name)
         if field is None:
             known = ", ".join(sorted(message.fields_by_name)) or "none"
-            raise PolicyError(f"by.field is {'.'.join(names)!r}, but {message.full_name} has no field {name!r}; it has {known}")
+            raise PolicyError(
+                f"by.field is {'.'.join(names)!r}, but {message.full_name} has no field {name!r}; it has {known}"
+            )
         is_last = number == len(names) - 1
         if field.is_repeated or (not is_last and field.message_type is None):
-            raise PolicyError(f"by.field is {'.'.join(names)!r}, but {field.full_name} is not a single {_wanted(is_last)}")
+            raise PolicyError(
+                f"by.field is {'.'.join(names)!r}, but {field.full_name} is not a single {_wanted(is_last)}"
+            )
         if is_last and (field.cpp_type not in _TYPES or field.type == FieldDescriptor.TYPE_BYTES):
-            raise PolicyError(f"by.field is {'.'.join(names)!r}, but {field.full_name} is not a single {_wanted(is_last)}")
+            raise PolicyError(
+                f"by.field is {'.'.join(names)!r}, but {field.full_name} is not a single {_wanted(is_last)}"
+            )
         message = field.message_type
 
 

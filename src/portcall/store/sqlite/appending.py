@@ -40,16 +40,13 @@ def number_methods(tx: Transaction, methods: Sequence[MethodOptionsRow]) -> None
 def append(tx: Transaction, batch: Batch) -> None:
     """Store new jobs, but for those whose key is taken or whose parents will not do."""
     jobs: Sequence[NewJob] = batch.appends
-    parents = _parents(tx, batch) if batch.dependencies else {}
-    if any(map(_key, jobs)):
-        jobs = _without_duplicates(tx, jobs, batch.replaceable)
-    if tx.refused:
-        jobs = [job for job in jobs if job.id not in tx.refused]
+    parents: dict[int, set[int]] = {}
+    if batch.dependencies or any(map(_key, jobs)):
+        jobs, parents = _acceptable(tx, batch)
     rows: Sequence[NewJob] = jobs
     large = [job for job in jobs if len(job[_REQUEST]) > PAYLOAD_BYTES_IN_ROW_MAX]
     if large:
-        apart = {job.id for job in large}
-        rows = [job._replace(request=None) if job.id in apart else job for job in jobs]
+        rows = [job._replace(request=None) if len(job[_REQUEST]) > PAYLOAD_BYTES_IN_ROW_MAX else job for job in jobs]
         tx.each("add_large_requests", [(job.id, job.request) for job in large])
     tx.rows("append_jobs", rows)
     tx.counted.update(Counter(map(_method_and_state, jobs)))
@@ -59,38 +56,37 @@ def append(tx: Transaction, batch: Batch) -> None:
         tx.each("add_labels", [label for label in batch.labels if label.job in stored])
 
 
-def _without_duplicates(tx: Transaction, jobs: Sequence[NewJob], replaceable: frozenset[int]) -> list[NewJob]:
-    """Return those jobs whose key is free, or can be taken over."""
-    wanted = {(job.method, job.key) for job in jobs if job.key is not None}
-    taken = {(method, key): (id_, JobState(state)) for method, key, id_, state in tx.all("find_keys", json_pairs(wanted))}
-    fresh, freed = [], []
-    for job in jobs:
-        if job.key is not None and job.id not in tx.refused:
-            holder = taken.get((job.method, job.key))
-            if holder is not None and not (job.id in replaceable and holder[1] in (FAILED, CANCELLED)):
-                tx.existing[job.id] = Existing(*holder)
-                continue
-            if holder is not None:
-                freed.append(holder[0])
-            taken[job.method, job.key] = (job.id, JobState(job.state))
-        fresh.append(job)
+def _acceptable(tx: Transaction, batch: Batch) -> tuple[list[NewJob], dict[int, set[int]]]:
+    """Judge the jobs of a batch in their order; return those to be stored, and for whom those wait that do."""
+    wanted = {(job.method, job.key) for job in batch.appends if job.key is not None}
+    keys = {(method, key): job for method, key, job, _ in tx.all("find_keys", json_pairs(wanted))}
+    named = {parent for _, parent in batch.dependencies} | set(keys.values())
+    states = {job: JobState(state) for job, state in tx.ids("states", named)}
+    parents: dict[int, list[int]] = {}
+    for job, parent in batch.dependencies:
+        parents.setdefault(job, []).append(parent)
+    accepted, freed, waits = [], [], {}
+    for row in batch.appends:
+        holder = keys.get((row.method, row.key)) if row.key is not None else None
+        if holder is not None and not (row.id in batch.replaceable and states[holder] in (FAILED, CANCELLED)):
+            tx.existing[row.id] = Existing(holder, states[holder])
+            continue
+        bad = [parent for parent in parents.get(row.id, ()) if states.get(parent) in (None, FAILED, CANCELLED)]
+        if bad:
+            tx.refused[row.id] = BadParent(bad[0], states.get(bad[0]))
+            continue
+        waits_for = {parent for parent in parents.get(row.id, ()) if states[parent] is not SUCCEEDED}
+        if waits_for:
+            waits[row.id] = waits_for
+        if holder is not None:
+            freed.append(holder)
+        if row.key is not None:
+            keys[row.method, row.key] = row.id
+        states[row.id] = WAITING if waits_for else JobState(row.state)
+        accepted.append(row)
     if freed:
         tx.ids("free_keys", freed)
-    return fresh
-
-
-def _parents(tx: Transaction, batch: Batch) -> dict[int, set[int]]:
-    """Return which jobs of this batch have to wait, and for whom; note those that cannot be stored."""
-    states = {job: JobState(state) for job, state in tx.ids("states", {parent for _, parent in batch.dependencies})}
-    states |= {job.id: JobState(job.state) for job in batch.appends}
-    waits: dict[int, set[int]] = {}
-    for job, parent in batch.dependencies:
-        state = states.get(parent)
-        if state in (None, FAILED, CANCELLED) or parent in tx.refused:
-            tx.refused.setdefault(job, BadParent(parent, state))
-        elif state is not SUCCEEDED:
-            waits.setdefault(job, set()).add(parent)
-    return waits
+    return accepted, waits
 
 
 def _wait(tx: Transaction, stored: dict[int, NewJob], parents: dict[int, set[int]]) -> None:

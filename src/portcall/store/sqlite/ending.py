@@ -128,4 +128,3 @@ def revive(tx: Transaction, revivals: Sequence[Revival]) -> None:
         tx.all("begin_anew", rank, tx.now, job)
         tx.change(job, method, attempt, state, READY)
         tx.released.add(Flow(method, rank, value))
-

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from portcall.store.errors import StoreDamagedError, StoreError, StoreInUseError, StoreNotOursError, StoreUnavailableError
+from portcall.store.errors import (
+    StoreDamagedError,
+    StoreError,
+    StoreInUseError,
+    StoreNotOursError,
+    StoreUnavailableError,
+)
 from portcall.store.sqlite.migrations import APPLICATION_ID, VERSION, migrate
 
 SQLITE_VERSION_MIN = (3, 38, 0)
@@ -37,16 +43,18 @@ CHECKED_BYTES_MAX = 64 << 20
 
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
-_PASSING = frozenset({
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_PROTOCOL,
-})
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
 
 
 @contextmanager

@@ -87,9 +87,7 @@ class SQLiteReader:
         [(reached, count)] = self._all("bounds", highest, lowest, PAGE_ROWS_SCANNED_MAX)
         return (lowest, True) if count < PAGE_ROWS_SCANNED_MAX else (reached, False)
 
-    def _rows(
-        self, where: str, parameters: Sequence[object], *, with_payloads: bool, tail: str = ""
-    ) -> list[JobRow]:
+    def _rows(self, where: str, parameters: Sequence[object], *, with_payloads: bool, tail: str = "") -> list[JobRow]:
         payloads = _PAYLOADS if with_payloads else _NO_PAYLOADS
         joins = "JOIN method ON method.id = job.method"
         if with_payloads:
@@ -100,9 +98,7 @@ class SQLiteReader:
             labels: dict[int, list[tuple[str, str]]] = {}
             for job, name, value in self._connection.execute(QUERIES["labels"], (json_ids(row[0] for row in rows),)):
                 labels.setdefault(job, []).append((name, value))
-        return [
-            JobRow(*row[:2], JobState(row[2]), *row[3:-1], tuple(labels.get(row[0], ())), row[-1]) for row in rows
-        ]
+        return [JobRow(*row[:2], JobState(row[2]), *row[3:-1], tuple(labels.get(row[0], ())), row[-1]) for row in rows]
 
 
 UNSUCCESSFUL = frozenset({FAILED, CANCELLED})

@@ -1,0 +1,3 @@
+"""Where generated code looks for Portcall's own: a contract that imports `portcall/v1/options.proto` becomes a module that
+imports `portcall.v1.options_pb2`. The code itself is in `portcall.protos`; imports nothing else.
+"""
