@@ -1,6 +1,7 @@
 """What attempts tell, how jobs end, and what follows from it for others."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import TypeVar
 
 from portcall.core.jobs.batch import Again, AttemptOutcome, Checkpoint, End, Flow, Note, Reply, Revival
@@ -88,31 +89,37 @@ def _let_go(tx: Transaction, succeeded: Sequence[int]) -> None:
     tx.ids("drop_dependencies", succeeded)
 
 
-def _cancel_dependents(tx: Transaction, unsuccessful: Sequence[int]) -> None:
-    dependents = [job for job, _ in tx.ids("dependents", unsuccessful)]
-    tx.ids("drop_dependencies", unsuccessful)
-    if dependents:
-        _cancel(tx, dependents, PARENT_UNSUCCESSFUL)
-
-
-def cancel(tx: Transaction, jobs: Iterable[int]) -> None:
+def cancel(tx: Transaction, jobs: Sequence[int]) -> None:
     """Cancel jobs, those that they have submitted, and those that waited for them."""
-    _cancel(tx, jobs, ASKED)
+    _cancel(tx, deque([(jobs, ASKED)]))
 
 
-def _cancel(tx: Transaction, jobs: Iterable[int], cause: str) -> None:
-    rows = tx.ids("cancellable", jobs)
-    held = [row for row in rows if row[2] == RUNNING]
-    free = [row for row in rows if row[2] != RUNNING]
-    tx.ids("ask_to_stop", [row[0] for row in held])
-    tx.ids("cancel", [row[0] for row in free], cause, tx.now)
-    for job, method, state, attempt in rows:
-        tx.change(job, method, attempt, state, CANCELLING if state == RUNNING else CANCELLED)
-    if free:
-        _cancel_dependents(tx, [row[0] for row in free])
-    children = [row[0] for row in tx.ids("children", [row[0] for row in rows])] if rows else []
-    if children:
-        _cancel(tx, children, WITH_PARENT)
+def _cancel_dependents(tx: Transaction, unsuccessful: Sequence[int]) -> None:
+    _cancel(tx, deque([(_take_dependents(tx, unsuccessful), PARENT_UNSUCCESSFUL)]))
+
+
+def _cancel(tx: Transaction, causes: deque[tuple[Sequence[int], str]]) -> None:
+    """Cancel jobs, and then what depends on them, generation by generation; a chain of them may be long."""
+    while causes:
+        jobs, cause = causes.popleft()
+        rows = tx.ids("cancellable", jobs)
+        if not rows:
+            continue
+        held = [row[0] for row in rows if row[2] == RUNNING]
+        free = [row[0] for row in rows if row[2] != RUNNING]
+        tx.ids("ask_to_stop", held)
+        tx.ids("cancel", free, cause, tx.now)
+        for job, method, state, attempt in rows:
+            tx.change(job, method, attempt, state, CANCELLING if state == RUNNING else CANCELLED)
+        causes.append((_take_dependents(tx, free), PARENT_UNSUCCESSFUL))
+        causes.append(([row[0] for row in tx.ids("children", [row[0] for row in rows])], WITH_PARENT))
+
+
+def _take_dependents(tx: Transaction, unsuccessful: Sequence[int]) -> list[int]:
+    """Return the jobs that wait for these, which they now do no more."""
+    dependents = [row[0] for row in tx.ids("waiting_for", unsuccessful)]
+    tx.ids("drop_dependencies", unsuccessful)
+    return dependents
 
 
 def revive(tx: Transaction, revivals: Sequence[Revival]) -> None:

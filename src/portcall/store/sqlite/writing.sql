@@ -120,6 +120,12 @@ SELECT EXISTS (SELECT 1 FROM dependency);
 SELECT dependency.job, count(*) FROM json_each(?) AS parent
 CROSS JOIN dependency ON dependency.parent = parent.value GROUP BY dependency.job ORDER BY dependency.job;
 
+-- name: waiting_for
+-- The jobs that wait for these.
+SELECT DISTINCT job.id FROM json_each(?) AS parent
+CROSS JOIN dependency ON dependency.parent = parent.value
+CROSS JOIN job ON job.id = dependency.job AND job.state = $WAITING;
+
 -- name: drop_dependencies
 -- Nobody waits for these jobs any more.
 DELETE FROM dependency WHERE parent IN (SELECT value FROM json_each(?));
