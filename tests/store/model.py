@@ -202,6 +202,7 @@ class _Writing:
         self._batch = batch
         self._now = batch.now
         self._stale: set[int] = set()
+        self._unheard: set[int] = set()
         self._changes: list[Change] = []
         self._released: set[Flow] = set()
         self._existing: dict[int, Existing] = {}
@@ -232,6 +233,7 @@ class _Writing:
         return Written(
             methods=numbered,
             stale=frozenset(self._stale),
+            unheard=frozenset(self._unheard),
             changes=self._changes,
             purged=purged,
             promoted=promoted,
@@ -259,14 +261,13 @@ class _Writing:
 
     def _holder(self, job: int, attempt: int) -> ModelJob | None:
         found = self._jobs.get(job)
-        if found is None or found.attempt != attempt or found.state not in HELD:
-            self._stale.add(job)
-            return None
-        return found
+        is_held = found is not None and found.attempt == attempt and found.state in HELD
+        return found if is_held else None
 
     def _tell(self, told: Note | Reply | Checkpoint) -> None:
         job = self._holder(told.job, told.attempt)
         if job is None:
+            self._unheard.add(told.job)
             return
         match told:
             case Note():

@@ -8,7 +8,7 @@ long as binding an `int`.
 
 Fencing. Rows that speak for an attempt carry its number and take effect only while that very attempt holds the job, which
 is then RUNNING or CANCELLING; those that end it name which of the two (`was`). The jobs of rows that had no effect are in
-`Written.stale`; nothing else tells.
+`Written.stale` and `Written.unheard`; nothing else tells.
 
 Ready jobs have an order within their *flow*: a flow is all ready jobs of one method, rank and value, oldest first. Whose
 turn it is among the flows is the engine's to say; a store only ever takes the first jobs of one.
@@ -299,7 +299,9 @@ class Written:
 
     methods: Mapping[str, MethodIds] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
-    """Jobs of `ends`, `agains`, `checkpoints`, `notes` or `replies` that the attempt given does not hold."""
+    """Jobs of `ends` and `agains` that the attempt given does not hold."""
+    unheard: frozenset[int] = frozenset()
+    """Jobs of `notes`, `replies` and `checkpoints` that the attempt given does not hold."""
     changes: Sequence[Change] = ()
     """Jobs that were cancelled (or are CANCELLING) because of `cancels` or of a parent, and those revived."""
     purged: int = 0

@@ -72,7 +72,7 @@ class Settling:
     def _tell_told(self) -> None:
         for telling in self.flight.tellings:
             attempt = telling.attempt
-            if attempt.job not in self.written.stale:
+            if attempt.job not in self.written.unheard:
                 last_note = telling.notes[-1].number if telling.notes else 0
                 last_reply = telling.replies[-1].offset + 1 if telling.replies else 0
                 has_checkpoint = telling.checkpoint is not None

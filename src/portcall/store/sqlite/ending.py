@@ -20,7 +20,7 @@ def keep_told(
     holders = dict(tx.ids("holders", {row.job for rows in (notes, replies, checkpoints) for row in rows}))
 
     def held(rows: Sequence[Told]) -> list[Told]:
-        tx.stale.update(row.job for row in rows if holders.get(row.job) != row.attempt)
+        tx.unheard.update(row.job for row in rows if holders.get(row.job) != row.attempt)
         return [row for row in rows if holders.get(row.job) == row.attempt]
 
     tx.each("add_notes", [(note.job, note.number, note.at, note.kind, note.body) for note in held(notes)])

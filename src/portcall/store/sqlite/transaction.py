@@ -34,6 +34,7 @@ class Transaction:
         "refused",
         "released",
         "stale",
+        "unheard",
         "waiting",
     )
 
@@ -44,6 +45,7 @@ class Transaction:
         """By how much the number of jobs of a method in a state has changed."""
         self.methods: dict[str, MethodIds] = {}
         self.stale: set[int] = set()
+        self.unheard: set[int] = set()
         self.changes: list[Change] = []
         self.purged = 0
         self.promoted = 0

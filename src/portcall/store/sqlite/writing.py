@@ -44,6 +44,7 @@ class Writing:
         return Written(
             methods=tx.methods,
             stale=frozenset(tx.stale),
+            unheard=frozenset(tx.unheard),
             changes=tx.changes,
             purged=tx.purged,
             promoted=tx.promoted,
