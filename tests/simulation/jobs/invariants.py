@@ -1,0 +1,166 @@
+"""What must hold after every step, counted anew from what is really there."""
+
+from typing import TYPE_CHECKING
+
+from portcall.core.jobs.batch import Batch, Flow, Written
+from portcall.core.jobs.policy import parse_policy
+from portcall.core.jobs.ranks import SUSPECTS_AT_ONCE, suspicion_of
+from portcall.core.jobs.states import ENDED, HELD, TRANSITIONS, JobState
+from tests.store.model import ModelJob
+
+from .ledger import JobRecord
+
+if TYPE_CHECKING:
+    from .world import World
+
+REACHABLE: dict[JobState, set[JobState]] = {state: {state} for state in JobState}
+for (_before, _), _then in TRANSITIONS.items():
+    REACHABLE[_before].add(_then)
+
+
+class Watch:
+    """Looks at a world after every step, and at the store after every commit."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    # --- after a commit -----------------------------------------------------------------------------------------------
+
+    def check_commit(self, batch: Batch, written: Written) -> None:
+        """Assert that a batch has changed nothing that it must not, and that the limits hold."""
+        assert not written.stale, f"the engine tried to end attempts that do not hold their jobs: {written.stale}"
+        assert not written.unheard, f"the engine let attempts tell that do not hold their jobs: {written.unheard}"
+        jobs = self._world.disk.jobs
+        revived = {change.job for change in written.changes if change.state is JobState.READY}
+        for job in jobs.values():
+            self._check_record(job, is_revived=job.id in revived)
+        for id_, record in self._world.ledger.jobs.items():
+            if id_ not in jobs and record.outcome is None:
+                raise AssertionError(f"job {id_} is gone and never ended")
+            if id_ not in jobs and not (record.is_forgettable or self._may_be_purged(record, batch)):
+                raise AssertionError(f"job {id_} was purged before its time")
+        self._check_limits(jobs.values())
+        self._note_starts(batch, written)
+
+    def _may_be_purged(self, record: JobRecord, batch: Batch) -> bool:
+        is_over = record.expires_at is not None and record.expires_at <= self._world.latest_hub_now
+        return is_over or self._world.profile.limits.ended_max < 1_000
+
+    def _check_record(self, job: ModelJob, *, is_revived: bool) -> None:
+        ledger = self._world.ledger
+        record = ledger.jobs.get(job.id)
+        if record is None:
+            record = ledger.jobs[job.id] = JobRecord(id=job.id, method=self._world.disk._name(job))
+        outcome = (int(job.state), job.attempt, job.reply) if job.state in ENDED else None
+        if record.outcome is not None and record.outcome != outcome:
+            assert is_revived, f"job {job.id} ended as {record.outcome} and is {outcome} now"
+            assert record.outcome[0] != JobState.SUCCEEDED, "a job that succeeded was run again"
+            record.revivals += 1
+        record.outcome, record.expires_at = outcome, job.expires_at
+        if job.state is JobState.SUCCEEDED:
+            execution = ledger.executions.get((job.id, job.attempt))
+            assert execution is not None, f"job {job.id} succeeded in an attempt that nobody made"
+            assert job.reply == execution.reply, f"job {job.id} has the reply of another attempt"
+        policy = parse_policy(self._world.options_of_policy(job.policy))
+        assert job.failures <= policy.attempts_max, f"job {job.id} had {job.failures} failures of {policy.attempts_max}"
+        assert job.deaths <= policy.deaths_max or job.revivals if hasattr(job, "revivals") else True
+
+    def _check_limits(self, jobs) -> None:
+        held = [job for job in jobs if job.state in HELD]
+        for name, ids in self._world.disk.methods.items():
+            policy = parse_policy(self._world.options[name])
+            mine = [job for job in held if job.method == ids.method]
+            if self._world.is_contract_steady and policy.limit.running is not None:
+                assert len(mine) <= policy.limit.running, f"{len(mine)} of {name} are held"
+            for value in {job.value for job in mine}:
+                count = sum(job.value == value for job in mine)
+                if self._world.is_contract_steady and policy.limit_each.running is not None:
+                    assert count <= policy.limit_each.running, f"{count} of {name} {value!r} are held"
+            for level, at_once in enumerate(SUSPECTS_AT_ONCE):
+                count = sum(suspicion_of(job.rank) == level for job in mine)
+                assert not level or count <= at_once, f"{count} suspects of {name} are held"
+
+    def _note_starts(self, batch: Batch, written: Written) -> None:
+        disk = self._world.disk
+        started = [job.id for jobs in written.claims for job in jobs]
+        started += [row.id for row in batch.appends if row.state == JobState.RUNNING and row.id in disk.jobs]
+        for id_ in started:
+            job = disk.jobs[id_]
+            name = disk._name(job)
+            rate = parse_policy(self._world.options[name]).limit_each.rate
+            if rate is None or not self._world.is_contract_steady or "clock_jumps" in self._world.profile.faults:
+                continue
+            starts = self._world.ledger.starts.setdefault((name, job.value), [])
+            starts.append(batch.now)
+            recent = [at for at in starts if at > batch.now - rate.per_s]
+            assert len(recent) <= rate.starts + rate.burst, f"{len(recent)} of {name} {job.value!r} within {rate.per_s} s"
+
+    # --- after a step -------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Assert what always holds."""
+        self._check_leases()
+        hub = self._world.hub
+        if hub.is_up and not hub.engine.is_writing:
+            self._check_engine()
+
+    def _check_leases(self) -> None:
+        """No job is held by two live attempts."""
+        live: dict[int, str] = {}
+        for worker in self._world.workers:
+            for job, attempt in (*worker.running, *worker.unstarted):
+                stored = self._world.disk.jobs.get(job)
+                if stored is not None and stored.attempt == attempt and stored.state in HELD:
+                    assert job not in live, f"job {job} is held by {live[job]} and {worker.name}"
+                    live[job] = worker.name
+
+    def _check_engine(self) -> None:
+        """While no batch is under way, the engine knows exactly what the store holds."""
+        engine, disk = self._world.hub.engine, self._world.disk
+        attempts = engine._attempts.by_job
+        held = {job.id: job for job in disk.jobs.values() if job.state in HELD}
+        assert attempts.keys() == held.keys(), "the engine's leases are not those of the store"
+        for id_, attempt in attempts.items():
+            job = held[id_]
+            assert (attempt.number, attempt.state) == (job.attempt, job.state)
+            assert (attempt.flow, attempt.failures, attempt.deaths) == (job.flow, job.failures, job.deaths)
+        for method in engine._dispatch.methods.values():
+            running = [one for one in attempts.values() if one.flow.method == method.id and one.ending is None]
+            assert method.gate.running == len(running), f"{method.name} counts {method.gate.running}"
+            assert sum(method.gate.running_by.values()) == len(running)
+        assert engine._next_due_at == disk._next_due_at()
+        self._check_flows({job.flow for job in disk.jobs.values() if job.state is JobState.READY})
+
+    def _check_flows(self, ready: set[Flow]) -> None:
+        """No ready job is forgotten."""
+        dispatch = self._world.hub.engine._dispatch
+        for method in dispatch.methods.values():
+            flows = method.flows
+            is_in = {(rank, value) for rank, ring in flows._open.items() for value in ring}
+            parked = {(rank, value) for value, ranks in flows._parked.items() for rank in ranks}
+            assert not is_in & parked
+            assert len(flows) == len(is_in) + len(parked) <= self._world.profile.limits.flows_max
+            missing = {flow for flow in ready if flow.method == method.id} - {
+                Flow(method.id, *place) for place in is_in | parked
+            }
+            assert not missing or not flows.is_whole, f"the engine has forgotten {missing}"
+            if len(flows) or not flows.is_whole:
+                assert method.id in dispatch._turns, f"{method.name} never gets a turn"
+
+    def check_end(self) -> None:
+        """Assert what holds once everything has come to rest."""
+        for job in self._world.disk.jobs.values():
+            assert job.state in ENDED, f"job {job.id} is still {job.state.name}"
+        for id_, record in self._world.ledger.jobs.items():
+            assert record.outcome is not None or not record.is_acknowledged, f"job {id_} was acknowledged and never ended"
+
+    def is_at_rest(self) -> bool:
+        """Whether every stored job has ended, for everybody."""
+        world = self._world
+        return world.hub.is_up and not (
+            any(job.state not in ENDED for job in world.disk.jobs.values())
+            or world.hub.engine.is_writing
+            or world.hub.engine._intake
+            or world.pending
+            or any(worker.running or worker.unstarted for worker in world.workers)
+        )
