@@ -30,6 +30,7 @@ class SimHub:
         """Attempts that have begun, for the engine, and wait for a worker to have a slot."""
         self.assigned: dict[Pair, SimWorker] = {}
         self._tick_at: float | None = None
+        self._writing: Batch | None = None
         self.begin()
 
     @property
@@ -51,6 +52,9 @@ class SimHub:
         """Go, with everything that was not in the store."""
         self.is_up = False
         self.life += 1
+        batch, self._writing = self._writing, None
+        if batch is not None and self._world.schedule.chance(0.5):
+            self._world.committed(batch, self._world.disk.write(batch))
 
     def know_contract(self) -> None:
         """Take the options that the contract has now."""
@@ -67,23 +71,21 @@ class SimHub:
         batch = self.engine.plan(self.capacities(), self.now)
         self.perform(self.engine.take_effects())
         if batch is not None:
-            life = self.life
-            self._world.schedule.soon(self._world.profile.flush_mean_s, lambda: self._flush(batch, life))
+            life, self._writing = self.life, batch
+            self._world.schedule.soon(self._world.profile.flush_mean_s, lambda: life == self.life and self._flush(batch))
         self._wake()
 
-    def _flush(self, batch: Batch, life: int) -> None:
-        """Commit. It may be that the hub has died meanwhile; then whether it is committed is a matter of luck."""
-        if life != self.life and self._world.schedule.chance(0.5):
-            return
-        if life == self.life and self._world.store_fails():
+    def _flush(self, batch: Batch) -> None:
+        """Commit. If the hub has died meanwhile, whether it is committed was a matter of luck."""
+        self._writing, life = None, self.life
+        if self._world.store_fails():
             self.engine.store_failed("the disk is full", self.now, is_full=True)
             self.perform(self.engine.take_effects())
             self.poke()
             return
         written = self._world.disk.write(batch)
         self._world.committed(batch, written)
-        if life == self.life:
-            self._world.schedule.soon(0.0005, lambda: life == self.life and self._settle(written))
+        self._world.schedule.soon(0.0005, lambda: life == self.life and self._settle(written))
 
     def _settle(self, written) -> None:
         self.engine.settle(written, self.now)
@@ -171,6 +173,8 @@ class SimHub:
         for pair in known:
             if not self.engine._attempts.holds(*pair):
                 del self.assigned[pair]
+        for pair, ending in worker.unrecorded.items():
+            self.engine.ended(*pair, ending, self.now)
         self._assign()
         self.poke()
 

@@ -34,7 +34,12 @@ class Watch:
         revived = {change.job for change in written.changes if change.state is JobState.READY}
         for job in jobs.values():
             self._check_record(job, is_revived=job.id in revived)
+        gone = {end.job: (end.state, end.attempt, end.reply) for end in batch.ends}
+        gone |= {change.job: (int(change.state), change.attempt, None) for change in written.changes}
         for id_, record in self._world.ledger.jobs.items():
+            if id_ not in jobs:
+                # It may have been purged by the batch that ended it.
+                record.outcome = record.outcome or gone.get(id_)
             if id_ not in jobs and record.outcome is None:
                 raise AssertionError(f"job {id_} is gone and never ended")
             if id_ not in jobs and not (record.is_forgettable or self._may_be_purged(record, batch)):
@@ -119,13 +124,13 @@ class Watch:
         engine, disk = self._world.hub.engine, self._world.disk
         attempts = engine._attempts.by_job
         held = {job.id: job for job in disk.jobs.values() if job.state in HELD}
-        assert attempts.keys() == held.keys(), "the engine's leases are not those of the store"
+        assert attempts.keys() == held.keys(), f"leases: engine {attempts.keys() - held.keys()}, store {held.keys() - attempts.keys()}"
         for id_, attempt in attempts.items():
             job = held[id_]
             assert (attempt.number, attempt.state) == (job.attempt, job.state)
             assert (attempt.flow, attempt.failures, attempt.deaths) == (job.flow, job.failures, job.deaths)
         for method in engine._dispatch.methods.values():
-            running = [one for one in attempts.values() if one.flow.method == method.id and one.ending is None]
+            running = [one for one in attempts.values() if one.flow.method == method.id and one.is_counted]
             assert method.gate.running == len(running), f"{method.name} counts {method.gate.running}"
             assert sum(method.gate.running_by.values()) == len(running)
         assert engine._next_due_at == disk._next_due_at()
@@ -133,7 +138,8 @@ class Watch:
 
     def _check_flows(self, ready: set[Flow]) -> None:
         """No ready job is forgotten."""
-        dispatch = self._world.hub.engine._dispatch
+        engine = self._world.hub.engine
+        dispatch = engine._dispatch
         for method in dispatch.methods.values():
             flows = method.flows
             is_in = {(rank, value) for rank, ring in flows._open.items() for value in ring}
@@ -144,6 +150,9 @@ class Watch:
                 Flow(method.id, *place) for place in is_in | parked
             }
             assert not missing or not flows.is_whole, f"the engine has forgotten {missing}"
+            for value in flows._parked:
+                opens_at = method.gate.opens_for(value, engine._now)
+                assert opens_at is None or value in method.sleeps, f"{method.name} {value!r} is kept back for nothing"
             if len(flows) or not flows.is_whole:
                 assert method.id in dispatch._turns, f"{method.name} never gets a turn"
 

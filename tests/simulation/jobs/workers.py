@@ -47,8 +47,6 @@ class SimWorker:
         link = self.link
         pairs = [*self.running, *self.unstarted, *self.unrecorded]
         world.send(lambda: world.hub.attach(self, link, pairs))
-        for pair, ending in self.unrecorded.items():
-            self._tell_end(pair, ending)
 
     def link_lost(self) -> None:
         """Note that the link is gone; dial again."""

@@ -30,6 +30,7 @@ class Attempt:
         "ending",
         "failures",
         "flow",
+        "is_counted",
         "is_orphan",
         "is_timed_out",
         "job",
@@ -55,6 +56,8 @@ class Attempt:
         self.deaths = 0
         self.state = RUNNING
         """As the store has it."""
+        self.is_counted = True
+        """Whether it counts against the limits of its method."""
         self.is_orphan = False
         """It ran when the hub was started, and no worker has come back with it yet."""
         self.is_timed_out = False
@@ -138,12 +141,10 @@ class Attempts:
                 late.append(attempt)
         return late
 
-    def give_up_orphans(self) -> list[Attempt]:
-        """End the attempts that no worker has come back with; return them."""
-        orphans = [self.by_job[job] for job in sorted(self.orphans)]
-        for orphan in orphans:
-            self.end(orphan, lost())
-        return orphans
+    def give_up_orphans(self) -> None:
+        """End the attempts that no worker has come back with."""
+        for job in sorted(self.orphans):
+            self.end(self.by_job[job], lost())
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 

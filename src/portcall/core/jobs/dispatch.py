@@ -180,21 +180,22 @@ class Dispatch:
             waiting = [method for method in still if slots.of(method.name)]
         return [Claim(flow, count) for flow, count in chosen.items()]
 
-    def settle(self, claims: Sequence[Claim], started: Sequence[Sequence[ClaimedJob]]) -> None:
+    def settle(self, claims: Sequence[Claim], started: Sequence[Sequence[ClaimedJob]], now: float) -> None:
         """Give back what was reserved and not used, and forget flows that have come to their end."""
         for (flow, count), jobs in zip(claims, started, strict=True):
             if len(jobs) < count:
                 method = self.by_id[flow.method]
                 method.flows.drop(flow.rank, flow.value)
-                self.undo(flow, count - len(jobs))
+                self.undo(flow, count - len(jobs), now)
         for id_ in [id_ for id_ in self._turns if self._is_done(self.by_id[id_])]:
             del self._turns[id_]
 
-    def undo(self, flow: Flow, count: int) -> None:
+    def undo(self, flow: Flow, count: int, now: float) -> None:
         """Give back reservations for jobs of a flow."""
         method, suspicion = self.by_id[flow.method], suspicion_of(flow.rank)
         for _ in range(count):
             method.gate.undo(flow.value, suspicion)
+        self._reconsider(method, flow.value, now)
 
     def end(self, flow: Flow, now: float) -> None:
         """Note that a job of this flow runs no longer."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
-from portcall.core.jobs.attempts import Attempts, is_wanted, rows_of_ends
+from portcall.core.jobs.attempts import Attempt, Attempts, is_wanted, rows_of_ends
 from portcall.core.jobs.batch import Batch, MethodOptionsRow, Purge, Revival, Stored, Written
 from portcall.core.jobs.dispatch import Capacity, Dispatch, Slots
 from portcall.core.jobs.effects import Effects, Recorded, Stop, StopReason
@@ -170,11 +170,10 @@ class JobEngine:
 
     def ended(self, job: int, attempt: int, ending: Ending, now: float) -> None:
         """Note how an attempt has ended. Answered by a `Recorded` when that is on the disk, or if it counts for nothing."""
-        now = self._tock(now)
+        self._tock(now)
         found = self._attempts.find(job, attempt)
         if found is not None:
             self._attempts.end(found, ending)
-            self._dispatch.end(found.flow, now)
         elif not self._attempts.holds(job, attempt):
             self._effects.recorded.append(Recorded(job, attempt))
 
@@ -232,7 +231,7 @@ class JobEngine:
         self._look_at_clock(now)
         slots = Slots(capacities)
         limit = self._limits.batch_jobs_max
-        over = self._attempts.take_over(limit)
+        over = self._take_over(now)
         ends, agains = rows_of_ends(over, now, self._rng)
         tellings = self._tellings.take(over, now)
         requests, self._requests = self._requests, []
@@ -333,8 +332,16 @@ class JobEngine:
             if not attempt.is_orphan:
                 self._effects.stops.append(Stop(attempt.job, attempt.number, StopReason.TIMED_OUT))
         if now >= self._adopt_until:
-            for attempt in self._attempts.give_up_orphans():
+            self._attempts.give_up_orphans()
+
+    def _take_over(self, now: float) -> list[Attempt]:
+        """Return attempts whose ends go into this batch, and count them no more: what it starts may take their place."""
+        over = self._attempts.take_over(self._limits.batch_jobs_max)
+        for attempt in over:
+            if attempt.is_counted:
+                attempt.is_counted = False
                 self._dispatch.end(attempt.flow, now)
+        return over
 
     def _purge(self, now: float) -> Purge | None:
         if not self._ended or now < self._purge_at:

@@ -38,7 +38,7 @@ class Settling:
             self.dispatch.has_ready(flow)
         self._begin_appended()
         self._begin_claimed()
-        self.dispatch.settle(self.flight.batch.claims, self.written.claims)
+        self.dispatch.settle(self.flight.batch.claims, self.written.claims, self.now)
         self.dispatch.take_pages(self.flight.batch.flow_pages, self.written.flow_pages)
         self._step_schedules()
         self.answer()
@@ -59,9 +59,9 @@ class Settling:
         batch = self.flight.batch
         for row in batch.appends:
             if row.state == _RUNNING:
-                self.dispatch.undo(flow_of(row), 1)
+                self.dispatch.undo(flow_of(row), 1, self.now)
         for flow, count in batch.claims:
-            self.dispatch.undo(flow, count)
+            self.dispatch.undo(flow, count, self.now)
         for ticket in self.flight.draft.tickets:
             if ticket.token is not None:
                 self.effects.answers.append(ticket.refuse(status, words))
@@ -135,7 +135,7 @@ class Settling:
         for row in self.flight.batch.appends:
             if not is_plain and not is_stored(row, written):
                 if row.state == _RUNNING:
-                    dispatch.undo(flow_of(row), 1)
+                    dispatch.undo(flow_of(row), 1, self.now)
             elif row.state == _RUNNING:
                 self._begin_new(row)
             elif row.state == _READY and row.id not in written.waiting:
