@@ -26,6 +26,7 @@ class LoadKind(StrEnum):
 
     ONE_BY_ONE = "one by one"
     AT_ONCE = "at once"
+    COMPUTE = "compute at once"
     MAP = "map"
     DOWNLOAD = "download"
     CHAT = "chat"
@@ -95,6 +96,11 @@ async def _one_by_one(stub: EchoStub, load: Load) -> LoadResult:
             break
         await stub.Unary(request)
         latencies.append(perf_counter() - begun_at)
+    return timed(load, latencies)
+
+
+def timed(load: Load, latencies: list[float]) -> LoadResult:
+    """Return what calls that were made one after the other came to."""
     percentiles = statistics.quantiles(latencies, n=100, method="inclusive")
     return LoadResult(
         done=len(latencies),
@@ -106,14 +112,22 @@ async def _one_by_one(stub: EchoStub, load: Load) -> LoadResult:
 
 
 async def _at_once(stub: EchoStub, load: Load) -> LoadResult:
-    request = Payload(data=bytes(load.message_bytes))
+    return await _keep_calling(stub.Unary, Payload(data=bytes(load.message_bytes)), load)
+
+
+async def _compute(stub: EchoStub, load: Load) -> LoadResult:
+    return await _keep_calling(stub.Compute, HoldRequest(hold_ms=load.hold_ms, data=bytes(load.message_bytes)), load)
+
+
+async def _keep_calling(call: Any, request: Payload | HoldRequest, load: Load) -> LoadResult:
+    """Make calls, so many at once, each as soon as the one before it is done."""
     begun_at = perf_counter()
     until = begun_at + load.seconds
 
     async def keep_calling() -> int:
         done = 0
         while perf_counter() < until:
-            await stub.Unary(request)
+            await call(request)
             done += 1
         return done
 
@@ -122,14 +136,15 @@ async def _at_once(stub: EchoStub, load: Load) -> LoadResult:
 
 
 async def _map(stub: EchoStub, load: Load) -> LoadResult:
-    tally = _Tally(load)
-    requests = _until(perf_counter() + load.seconds, Payload(data=bytes(load.message_bytes)))
+    tally = Tally(load)
+    requests = until_then(perf_counter() + load.seconds, Payload(data=bytes(load.message_bytes)))
     async for outcome in stub.Unary.map(requests, return_exceptions=True):
         tally.note(outcome if isinstance(outcome, grpc.aio.AioRpcError) else None)
     return tally.result()
 
 
-def _until(until: float, request: Payload) -> Iterator[Payload]:
+def until_then(until: float, request: Payload) -> Iterator[Payload]:
+    """Yield the request until the time is up."""
     while perf_counter() < until:
         yield request
 
@@ -182,7 +197,7 @@ async def _cancel(call: Any) -> None:
 async def _hold_at_once(stub: EchoStub, load: Load) -> LoadResult:
     """Make so many calls, so many at once; a refused one makes place for the next."""
     requests = _holds(load)
-    tally = _Tally(load)
+    tally = Tally(load)
 
     async def keep_calling() -> None:
         for request in requests:
@@ -199,7 +214,7 @@ async def _hold_at_once(stub: EchoStub, load: Load) -> LoadResult:
 
 async def _hold_map(stub: EchoStub, load: Load) -> LoadResult:
     """Make so many calls, so many at once; a refused one makes place for the next."""
-    tally = _Tally(load)
+    tally = Tally(load)
     outcomes = stub.Hold.map(_holds(load), ordered=False, limit=load.calls_at_once, return_exceptions=True)
     async for outcome in outcomes:
         tally.note(outcome if isinstance(outcome, grpc.aio.AioRpcError) else None)
@@ -210,7 +225,7 @@ def _holds(load: Load) -> Iterator[HoldRequest]:
     return repeat(HoldRequest(hold_ms=load.hold_ms, data=bytes(load.message_bytes)), load.calls)
 
 
-class _Tally:
+class Tally:
     """How calls ended."""
 
     def __init__(self, load: Load) -> None:
@@ -219,7 +234,7 @@ class _Tally:
         self._done = self._refused = self._failed = 0
         self._failure = ""
 
-    def note(self, error: grpc.aio.AioRpcError | None) -> None:
+    def note(self, error: Any) -> None:
         """Count one call."""
         if error is None:
             self._done += 1
@@ -245,6 +260,7 @@ class _Tally:
 _PERFORM: dict[LoadKind, Callable[[EchoStub, Load], Awaitable[LoadResult]]] = {
     LoadKind.ONE_BY_ONE: _one_by_one,
     LoadKind.AT_ONCE: _at_once,
+    LoadKind.COMPUTE: _compute,
     LoadKind.MAP: _map,
     LoadKind.DOWNLOAD: _download,
     LoadKind.CHAT: _chat,

@@ -141,8 +141,8 @@ class Growth:
 class Caller(Child):
     """A process that makes calls when told to."""
 
-    def __init__(self, kind: str, address: str) -> None:
-        super().__init__("bench.calling", kind, address)
+    def __init__(self, kind: str, address: str, *, module: str = "bench.calling") -> None:
+        super().__init__(module, kind, address)
 
     def run(self, load: Load) -> LoadResult:
         """Make the calls of this load."""

@@ -5,6 +5,7 @@ The same code serves behind `grpc.aio.server()` and behind `portcall.Worker`, an
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import thread_time
 from typing import Any, TypeAlias
 
 import grpc
@@ -26,6 +27,13 @@ class Echo:
     async def Hold(self, request: HoldRequest, context: Context) -> Payload:
         """Return the request's data after a while."""
         await asyncio.sleep(request.hold_ms / 1e3)
+        return Payload(data=request.data)
+
+    async def Compute(self, request: HoldRequest, context: Context) -> Payload:
+        """Return the request's data after so much time of this thread's."""
+        until = thread_time() + request.hold_ms / 1e3
+        while thread_time() < until:
+            pass
         return Payload(data=request.data)
 
     async def Download(self, request: DownloadRequest, context: Context) -> AsyncIterator[Payload]:
@@ -50,6 +58,9 @@ def add_echo(server: grpc.aio.Server) -> None:
         "Hold": grpc.unary_unary_rpc_method_handler(
             echo.Hold, request_deserializer=HoldRequest.FromString, response_serializer=Payload.SerializeToString
         ),
+        "Compute": grpc.unary_unary_rpc_method_handler(
+            echo.Compute, request_deserializer=HoldRequest.FromString, response_serializer=Payload.SerializeToString
+        ),
         "Download": grpc.unary_stream_rpc_method_handler(
             echo.Download,
             request_deserializer=DownloadRequest.FromString,
@@ -73,6 +84,11 @@ class EchoStub:
         )
         self.Hold: Any = channel.unary_unary(
             f"/{SERVICE}/Hold",
+            request_serializer=HoldRequest.SerializeToString,
+            response_deserializer=Payload.FromString,
+        )
+        self.Compute: Any = channel.unary_unary(
+            f"/{SERVICE}/Compute",
             request_serializer=HoldRequest.SerializeToString,
             response_deserializer=Payload.FromString,
         )

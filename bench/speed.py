@@ -14,6 +14,14 @@ LARGE_BYTES = 65_536
 MANY = 100
 """Calls at once, where there are many."""
 
+FEW = 8
+"""Calls at once, where each takes a core."""
+
+COMPUTE_MS = 5
+
+THREADS = 50
+"""Threads that call at once, where they block."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -68,6 +76,12 @@ def cases() -> Iterator[Case]:
     for kind, name in ((LoadKind.DOWNLOAD, "server-streaming"), (LoadKind.CHAT, "bidirectional")):
         yield _stream(f"{name}, 100 B", kind, SMALL_BYTES, MESSAGES)
         yield _stream(f"{name}, 64 KiB", kind, LARGE_BYTES, VOLUME)
+    yield _processes("one at a time", LoadKind.ONE_BY_ONE, P50, calls_at_once=1)
+    yield _processes(f"{MANY} at once", LoadKind.AT_ONCE, CALLS, calls_at_once=MANY)
+    yield _processes("map", LoadKind.MAP, CALLS, calls_at_once=1)
+    yield _processes(f"{COMPUTE_MS} ms of computing", LoadKind.COMPUTE, CALLS, calls_at_once=FEW)
+    yield from _sync()
+    yield from _sidecar()
 
 
 def _latency() -> Case:
@@ -122,6 +136,55 @@ def _stream(name: str, kind: LoadKind, message_bytes: int, figure: Figure) -> Ca
         figures=(figure,),
         contenders=tuple(Contender(route=route, load=load) for route in (Route.DIRECT, Route.NATIVE, Route.CHANNEL)),
     )
+
+
+def _processes(name: str, kind: LoadKind, figure: Figure, *, calls_at_once: int) -> Case:
+    load = Load(kind=kind, message_bytes=SMALL_BYTES, calls_at_once=calls_at_once, hold_ms=COMPUTE_MS)
+    names = {
+        Route.CHANNEL: "no supervisor",
+        Route.CHANNEL_ONE_PROCESS: "--processes 1",
+        Route.CHANNEL_TWO_PROCESSES: "--processes 2",
+    }
+    return Case(
+        group="processes",
+        name=f"worker with a supervisor, 100 B, {name}",
+        figures=(figure,),
+        contenders=tuple(Contender(route=route, load=load, name=name) for route, name in names.items()),
+    )
+
+
+def _sync() -> Iterator[Case]:
+    """Return what a program that blocks can do, beside grpcio's blocking channel."""
+    routes = (Route.SYNC_DIRECT, Route.SYNC_NATIVE, Route.SYNC_CHANNEL)
+    one_by_one = Load(kind=LoadKind.ONE_BY_ONE, message_bytes=SMALL_BYTES)
+    at_once = Load(kind=LoadKind.AT_ONCE, message_bytes=SMALL_BYTES, calls_at_once=THREADS)
+    download = Load(kind=LoadKind.DOWNLOAD, message_bytes=SMALL_BYTES)
+    mapped = Contender(
+        route=Route.SYNC_CHANNEL,
+        load=Load(kind=LoadKind.MAP, message_bytes=SMALL_BYTES),
+        name=f"{Route.SYNC_CHANNEL}, map",
+    )
+    for name, figures, load, more in (
+        ("blocking unary, 100 B, one at a time", (P50, P99), one_by_one, ()),
+        (f"blocking unary, 100 B, {THREADS} threads", (CALLS,), at_once, (mapped,)),
+        ("blocking server-streaming, 100 B", (MESSAGES,), download, ()),
+    ):
+        contenders = tuple(Contender(route=route, load=load) for route in routes)
+        yield Case(group="sync", name=name, figures=figures, contenders=(*contenders, *more))
+
+
+def _sidecar() -> Iterator[Case]:
+    """What a sidecar costs, beside a worker that serves by itself."""
+    unary = Load(kind=LoadKind.AT_ONCE, message_bytes=SMALL_BYTES, calls_at_once=MANY)
+    loads = {
+        "unary, 100 B, one at a time": (P50, Load(kind=LoadKind.ONE_BY_ONE, message_bytes=SMALL_BYTES)),
+        f"unary, 100 B, {MANY} at once": (CALLS, unary),
+        "server-streaming, 64 KiB": (VOLUME, Load(kind=LoadKind.DOWNLOAD, message_bytes=LARGE_BYTES)),
+    }
+    for name, (figure, load) in loads.items():
+        routes = (Route.DIRECT, Route.NATIVE, Route.SIDECAR)
+        contenders = tuple(Contender(route=route, load=load) for route in routes)
+        yield Case(group="sidecar", name=name, figures=(figure,), contenders=contenders)
 
 
 Results = dict[tuple[Case, Contender], list[LoadResult]]

@@ -15,6 +15,12 @@ class Route(StrEnum):
     NATIVE = "grpc.aio through the hub"
     CHANNEL = "portcall.Channel"
     CHANNEL_TWO_WORKERS = "portcall.Channel, 2 workers"
+    CHANNEL_ONE_PROCESS = "portcall.Channel, --processes 1"
+    CHANNEL_TWO_PROCESSES = "portcall.Channel, --processes 2"
+    SYNC_DIRECT = "direct grpc"
+    SYNC_NATIVE = "grpc through the hub"
+    SYNC_CHANNEL = "portcall.sync.Channel"
+    SIDECAR = "grpc.aio through hub and sidecar"
 
 
 class Stand:
@@ -22,7 +28,7 @@ class Stand:
 
     def __init__(self) -> None:
         self._exits = ExitStack()
-        self._hubs: dict[int, Server] = {}
+        self._hubs: dict[tuple[int, int], Server] = {}
         self._callers: dict[Route, Caller] = {}
 
     def __enter__(self) -> Self:
@@ -45,16 +51,35 @@ class Stand:
                     caller = Caller("portcall", self.hub(workers=1).address)
                 case Route.CHANNEL_TWO_WORKERS:
                     caller = Caller("portcall", self.hub(workers=2).address)
+                case Route.CHANNEL_ONE_PROCESS:
+                    caller = Caller("portcall", self.hub(workers=1, processes=1).address)
+                case Route.CHANNEL_TWO_PROCESSES:
+                    caller = Caller("portcall", self.hub(workers=1, processes=2).address)
+                case Route.SYNC_DIRECT:
+                    caller = Caller("grpc", self._start(start_server()).address, module="bench.blocking")
+                case Route.SYNC_NATIVE:
+                    caller = Caller("grpc", self.hub(workers=1).address, module="bench.blocking")
+                case Route.SYNC_CHANNEL:
+                    caller = Caller("portcall", self.hub(workers=1).address, module="bench.blocking")
+                case Route.SIDECAR:
+                    caller = Caller("grpc", self._sidecar_hub().address)
             self._callers[route] = self._exits.enter_context(caller)
         return self._callers[route]
 
-    def hub(self, *, workers: int) -> Server:
-        """Return the hub that has so many workers."""
-        if workers not in self._hubs:
-            hub = self._hubs[workers] = self._start(start_hub())
+    def hub(self, *, workers: int, processes: int = 0) -> Server:
+        """Return the hub that has so many workers, each a supervisor with so many processes if there are any."""
+        key = workers, processes
+        if key not in self._hubs:
+            hub = self._hubs[key] = self._start(start_hub())
             for _ in range(workers):
-                self._start(start_worker(hub))
-        return self._hubs[workers]
+                self._start(start_worker(hub) if not processes else start_supervisor(hub, processes))
+        return self._hubs[key]
+
+    def _sidecar_hub(self) -> Server:
+        """Return a hub whose worker is the sidecar of a plain server."""
+        hub = self._start(start_hub())
+        self._start(start_sidecar(hub, self._start(start_server())))
+        return hub
 
     def _start(self, server: Server) -> Server:
         return self._exits.enter_context(server)
@@ -73,3 +98,13 @@ def start_hub() -> Server:
 def start_worker(hub: Server) -> Server:
     """Start a worker process of a hub."""
     return Server("bench.serving", "portcall", hub.address)
+
+
+def start_supervisor(hub: Server, processes: int) -> Server:
+    """Start a worker of a hub that runs its calls in processes."""
+    return Server("bench.serving", "processes", hub.address, str(processes))
+
+
+def start_sidecar(hub: Server, upstream: Server) -> Server:
+    """Start a sidecar, which brings a plain server to a hub."""
+    return Server("bench.serving", "sidecar", hub.address, upstream.address)

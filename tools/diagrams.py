@@ -13,6 +13,7 @@ from typing import Any
 
 from portcall.core import calls
 from portcall.wire import link
+from portcall.worker.processes import states
 
 DOC = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
 
@@ -26,6 +27,7 @@ def diagram(transitions: Mapping[Any, Enum], first: Enum) -> str:
 
 DIAGRAMS = {
     "link-states": diagram(link.TRANSITIONS, link.LinkState.NEW),
+    "process-states": diagram(states.TRANSITIONS, states.ProcessState.STARTING),
     "call-states": diagram(calls.TRANSITIONS, calls.CallState.WAITING),
 }
 

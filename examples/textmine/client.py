@@ -11,10 +11,10 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
 import report
@@ -22,6 +22,9 @@ import textmine_pb2 as pb
 from findings import Findings
 from results import Counted, Extracted, Listed, MiningOptions, MiningResult, OnProgress, Progress
 from textmine_pb2_grpc import TextMineStub
+
+if TYPE_CHECKING:
+    import portcall
 
 EXTRACT_ATTEMPTS_MAX = 3
 """How often a document is asked for whose worker was lost. Extracting twice does no harm."""
@@ -33,16 +36,7 @@ M = TypeVar("M")
 Outcome = pb.ExtractReply | grpc.aio.AioRpcError
 
 
-class ExtractCall(Protocol):
-    """What the channel's unary calls have and those of plain grpcio do not."""
-
-    def map(
-        self, requests: Iterable[pb.ExtractRequest], *, limit: int | None, return_exceptions: bool
-    ) -> AsyncIterator[Outcome]:
-        """Call once for each request, all over the fleet, `limit` at a time; yield in the order of the requests."""
-
-
-async def mine(channel: grpc.aio.Channel, options: MiningOptions, on_progress: OnProgress) -> MiningResult:
+async def mine(channel: "portcall.Channel", options: MiningOptions, on_progress: OnProgress) -> MiningResult:
     """Mine the documents that the options name, and report each step to `on_progress`.
 
     A document that cannot be read is listed in the result's `unmined`, and is no error. A document whose worker is
@@ -50,7 +44,7 @@ async def mine(channel: grpc.aio.Channel, options: MiningOptions, on_progress: O
     that counts or ranks.
     """
     started = time.monotonic()
-    stub = TextMineStub(channel)  # type: ignore[no-untyped-call]  # generated code has no types
+    stub = TextMineStub(channel)
     documents = await _listed(stub, options)
     on_progress(Listed(document_count=len(documents)))
     findings = Findings(documents)
@@ -99,7 +93,7 @@ async def _listed(stub: TextMineStub, options: MiningOptions) -> list[pb.Documen
 async def _extract(
     stub: TextMineStub, findings: Findings, options: MiningOptions, on_progress: OnProgress
 ) -> AsyncGenerator[pb.DocumentTerms, None]:
-    async with aclosing(_outcomes(stub.Extract, findings.documents, options)) as outcomes:
+    async with aclosing(_outcomes(stub, findings.documents, options)) as outcomes:
         async for document, outcome in outcomes:
             if isinstance(outcome, grpc.aio.AioRpcError):
                 on_progress(findings.on_problem(document, f"{outcome.code().name}: {outcome.details()}"))
@@ -110,14 +104,14 @@ async def _extract(
 
 
 async def _outcomes(
-    extract: ExtractCall, documents: Sequence[pb.Document], options: MiningOptions
+    stub: TextMineStub, documents: Sequence[pb.Document], options: MiningOptions
 ) -> AsyncGenerator[tuple[pb.Document, Outcome], None]:
     waiting = documents
     for attempt in range(1, EXTRACT_ATTEMPTS_MAX + 1):
         lost: list[pb.Document] = []
         requests = [pb.ExtractRequest(root=options.root, document_id=document.id) for document in waiting]
         remaining = iter(waiting)
-        async for outcome in extract.map(requests, limit=options.calls_max, return_exceptions=True):
+        async for outcome in stub.Extract.map(requests, limit=options.calls_max, return_exceptions=True):
             document = next(remaining)
             if attempt < EXTRACT_ATTEMPTS_MAX and _is_lost(outcome):
                 lost.append(document)
@@ -131,8 +125,7 @@ def _is_lost(outcome: Outcome) -> bool:
 
 
 async def _count(stub: TextMineStub, documents: Feed[pb.DocumentTerms]) -> pb.CorpusStatistics:
-    statistics: pb.CorpusStatistics = await stub.Count(documents)
-    return statistics
+    return await stub.Count(documents)
 
 
 async def _rank(

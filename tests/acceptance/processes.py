@@ -108,6 +108,11 @@ class Process:
         """Send SIGKILL."""
         self._process.send_signal(signal.SIGKILL)
 
+    def write(self, text: str) -> None:
+        """Write to the pipe that is its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+
     def close_stdin(self) -> None:
         """Close the pipe that is its standard input."""
         assert self._process.stdin is not None

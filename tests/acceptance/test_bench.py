@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 ROUTES = ["direct grpc.aio", "grpc.aio through the hub", "portcall.Channel"]
+SUPERVISED = ["no supervisor", "--processes 1", "--processes 2"]
 OVERLOAD = [
     ("1x its room", "hub's growth"),
     ("1x its room", "not done"),
@@ -17,11 +18,20 @@ OVERLOAD = [
     ("10x its room", "refused"),
     ("10x its room", "ended otherwise"),
 ]
+SYNC_ROUTES = ["direct grpc", "grpc through the hub", "portcall.sync.Channel"]
+SIDECAR = [*ROUTES[:2], "grpc.aio through hub and sidecar"]
 ROWS = {
     "latency": [(route, figure) for figure in ("p50", "p99") for route in ROUTES],
     "unary": [(route, "rate") for route in ROUTES],
     "map": [(how, "rate") for how in ("direct grpc.aio, 100 at once", "map, 1 worker", "map, 2 workers")] * 2,
     "streams": [(route, "rate") for route in ROUTES] * 4,
+    "processes": [(how, figure) for figure in ("p50", "rate", "rate", "rate") for how in SUPERVISED],
+    "sync": [
+        *[(route, figure) for figure in ("p50", "p99") for route in SYNC_ROUTES],
+        *[(route, "rate") for route in (*SYNC_ROUTES, "portcall.sync.Channel, map")],
+        *[(route, "rate") for route in SYNC_ROUTES],
+    ],
+    "sidecar": [(route, figure) for figure in ("p50", "rate", "rate") for route in SIDECAR],
     "links": [("grpc.aio server, idle streams", "resident"), ("hub, idle workers", "resident")],
     "slow-reader": [(route, "hub's growth") for route in ROUTES[1:]],
     "overload": OVERLOAD * 4,

@@ -22,7 +22,7 @@ async def test_lists_workers_as_a_table(processes: Processes) -> None:
     assert listed.code == 0
     assert listed.stderr == ""
     heading, *rows = listed.stdout.splitlines()
-    assert " ".join(heading.split()) == "NAME STATE HOST PID OS PYTHON SLOTS RUNNING ENDED UP SERVICES"
+    assert " ".join(heading.split()) == "NAME STATE HOST PID OS PYTHON PROCESSES SLOTS RUNNING ENDED UP SERVICES"
     assert rows[0].split()[:4] == ["crane-1", "ready", socket.gethostname(), str(first.pid)]
     assert [row.split()[-1] for row in rows] == ["acceptance.Cargo"] * 2
     starts = {name: heading.index(name) for name in ("SLOTS", "RUNNING", "ENDED", "UP")}
@@ -53,6 +53,7 @@ async def test_lists_workers_as_json(processes: Processes) -> None:
         "ended": 0,
         "attached_s": row["attached_s"],
         "services": ["acceptance.Cargo"],
+        "processes": [],
     }
 
 
@@ -78,7 +79,11 @@ async def test_empty_fleet_says_how_to_start_a_worker(processes: Processes) -> N
         f"No workers on the hub at {hub.address}\nStart one:  portcall worker app:worker --hub {hub.address}\n"
     )
     as_json = await processes.run("fleet", "ls", "--json", PORTCALL_HUB=hub.address)
-    assert json.loads(as_json.stdout) == {"hub": hub.address, "workers": []}
+    assert json.loads(as_json.stdout) == {
+        "hub": hub.address,
+        "workers": [],
+        "refusals": {"unauthenticated": 0, "permission_denied": 0},
+    }
 
 
 async def test_no_hub_is_an_error_that_may_pass(processes: Processes) -> None:

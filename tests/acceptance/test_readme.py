@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text()
 EXAMPLES = ROOT / "examples"
 
 
-@pytest.mark.parametrize("name", ["app.py", "client.py"])
+@pytest.mark.parametrize("name", ["app.py", "client.py", "script.py"])
 def test_code_is_the_examples(name: str) -> None:
     assert f"```python\n{(EXAMPLES / 'greeter' / name).read_text()}```\n" in README
 
@@ -28,9 +28,10 @@ async def test_three_terminals_of_the_greeter(processes: Processes) -> None:
     hub = await processes.hub()
     folder = EXAMPLES / "greeter"
     await processes.worker("app:worker", hub, folder=folder)
-    client = await processes.spawn(sys.executable, str(folder / "client.py"), PORTCALL_HUB=hub.address)
-    assert await client.wait() == 0, client.stderr
-    assert client.stdout == "Hello Ada\nHello Grace\nHello Edsger\nHello Barbara\n"
+    for name in ("client.py", "script.py"):
+        client = await processes.spawn(sys.executable, str(folder / name), PORTCALL_HUB=hub.address)
+        assert await client.wait() == 0, client.stderr
+        assert client.stdout == "Hello Ada\nHello Grace\nHello Edsger\nHello Barbara\n"
 
 
 async def test_three_terminals_of_textmine(processes: Processes, tmp_path: Path) -> None:

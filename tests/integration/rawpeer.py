@@ -1,5 +1,6 @@
 """A peer that writes its link by hand, so that it can break every rule of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -22,8 +23,8 @@ CONTRACT = Contract(services=[Service(name="interop.Interop", methods=[Method(na
 class RawPeer:
     """One stream to a hub, at one of its two methods ("Attach" for workers, "Session" for clients)."""
 
-    def __init__(self, channel: grpc.aio.Channel, method: str) -> None:
-        self._stream: Any = channel.stream_stream(f"/portcall.v1.Hub/{method}")()
+    def __init__(self, channel: grpc.aio.Channel, method: str, metadata: Sequence[tuple[str, str]] = ()) -> None:
+        self._stream: Any = channel.stream_stream(f"/portcall.v1.Hub/{method}")(metadata=metadata)
         self._sent = 0
 
     async def write(self, batch: bytes) -> None:

@@ -1,8 +1,10 @@
 """What a test puts up: hubs, workers, channels and proxies, closed in the reverse order when it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -12,6 +14,7 @@ from interop.servicers import scripted
 import portcall
 from portcall.core.limits import CallLimits
 from portcall.hub import Hub, HubConfig
+from portcall.hub.watching import OnCall
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, WorkerStatus
 from portcall.wire.limits import LINK_BYTES_MAX, MESSAGE_BYTES_MAX, Liveness
 
@@ -42,8 +45,11 @@ class Stage:
         link_bytes_max: int = LINK_BYTES_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         settle_s: float = 0.0,
+        on_call: OnCall | None = None,
+        access: Mapping[str, Any] = MappingProxyType({}),
         **limits: Any,
     ) -> Hub:
+        """A hub that listens; `access` are those settings of `HubConfig` that say who may come in."""
         config = HubConfig(
             listen=listen,
             grace_s=grace_s,
@@ -53,8 +59,9 @@ class Stage:
             message_bytes_max=message_bytes_max,
             limits=CallLimits(settle_s=settle_s, **limits),
             liveness=Liveness(ping_interval_s=ping_interval_s),
+            **access,
         )
-        return await self._exits.enter_async_context(Hub(config))
+        return await self._exits.enter_async_context(Hub(config, on_call=on_call))
 
     async def worker(self, address: str | None, **options: Any) -> portcall.Worker:
         """A worker that is attached to the hub at `address`; for the options see `make_worker`."""
@@ -69,10 +76,12 @@ class Stage:
         slots: int = 100,
         name: str | None = None,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        token: str | Path | None = None,
+        tls: portcall.Tls | None = None,
         **handlers: Any,
     ) -> portcall.Worker:
         """A worker with these methods of `Interop`."""
-        worker = portcall.Worker(address, slots=slots, name=name, interceptors=interceptors)
+        worker = portcall.Worker(address, slots=slots, name=name, interceptors=interceptors, token=token, tls=tls)
         registers(scripted(**handlers))(worker)
         self._exits.push_async_callback(worker.stop)
         return worker
@@ -80,6 +89,12 @@ class Stage:
     def channel(self, address: str | None, **options: Any) -> portcall.Channel:
         channel = portcall.Channel(address, **options)
         self._exits.push_async_callback(channel.close)
+        return channel
+
+    def sync_channel(self, address: str | None, **options: Any) -> portcall.sync.Channel:
+        """A blocking channel, to be used from another thread than the event loop's."""
+        channel = portcall.sync.Channel(address, **options)
+        self._exits.push_async_callback(asyncio.to_thread, channel.close)
         return channel
 
     def native_channel(self, address: str) -> grpc.aio.Channel:

@@ -1,6 +1,7 @@
 """A worker that stops: it takes no new calls, finishes those that it has, and nobody's call fails for it."""
 
 import asyncio
+from collections.abc import Sequence
 
 import grpc
 import pytest
@@ -8,6 +9,10 @@ from interop.service import Context
 from interop_pb2 import StreamRequest, UnaryReply, UnaryRequest
 
 from portcall.protos.portcall.v1.fleet_pb2 import WorkerStatus
+from portcall.protos.portcall.v1.link_pb2 import Drain, Frame, Open, Opens
+from portcall.worker.execution import Execution
+from portcall.worker.handlers import Methods
+from portcall.worker.server import _WorkerLink
 
 from .servicers import Gate, Named, Source, number
 from .stage import LONG_S, Stage
@@ -136,3 +141,16 @@ async def test_worker_that_stops_during_a_blip_delivers_its_results(stage: Stage
     assert await call == UnaryReply(body=b"1")
     await stopping
     assert await fleet.workers() == []
+
+
+async def test_calls_that_come_together_in_the_batch_of_the_hubs_last_word_are_run() -> None:
+    taken: list[Frame] = []
+
+    class Calls(Execution):
+        def on_frames(self, frames: Sequence[Frame]) -> None:
+            taken.extend(frames)
+
+    link = _WorkerLink(Calls(Methods(()), 9), asyncio.get_running_loop().create_future())
+    many = Frame(opens=Opens(shared=Open(method="/a.B/C"), call_ids=[1, 2], messages=[b"x", b"y"]))
+    link.on_frames([many, Frame(drain=Drain())])
+    assert taken == [many]

@@ -9,7 +9,7 @@ import pytest
 from interop.service import Context, interop_stub
 from interop_pb2 import StreamRequest, UnaryReply, UnaryRequest
 
-from .servicers import Source, echo, number
+from .servicers import Source, echo, echo_each, number
 from .stage import Stage, status_of, until
 
 
@@ -178,6 +178,28 @@ async def test_credentials_that_fail_end_the_call(stage: Stage) -> None:
     code, details = await status_of(stage.stub(hub.address).UnaryCall(UnaryRequest(), credentials=credentials))
     assert code is grpc.StatusCode.UNAVAILABLE
     assert "no token today" in details
+
+
+async def test_credentials_that_take_their_time_hold_up_no_other_call(stage: Stage) -> None:
+    may_answer, was_asked = threading.Event(), threading.Event()
+
+    class Slow(grpc.AuthMetadataPlugin):
+        def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
+            was_asked.set()
+            may_answer.wait()
+            callback((("x-token", "late"),), None)
+
+    hub = await stage.hub()
+    await stage.worker(hub.address, UnaryCall=tell_metadata, FullDuplexCall=echo_each)
+    stub = stage.stub(hub.address)
+    credentials = grpc.metadata_call_credentials(Slow())
+    slow = stub.UnaryCall(UnaryRequest(), credentials=credentials)
+    slow_stream = stub.FullDuplexCall(iter([StreamRequest(body=b"1")]), credentials=credentials)
+    await asyncio.to_thread(was_asked.wait)
+    assert (await stub.UnaryCall(UnaryRequest(), metadata=(("x-own", "1"),))).body == b"x-own=1"
+    may_answer.set()
+    assert (await slow).body == b"x-token=late"
+    assert [reply.body async for reply in slow_stream] == [b"1"]
 
 
 async def test_map_asks_the_credentials_for_each_call(stage: Stage) -> None:

@@ -1,23 +1,30 @@
 """The ways from a client to a servicer. A case is written once and runs on each of them.
 
 `direct` is grpcio's client and grpcio's server, and proves the case itself. `native` puts a hub and a
-`portcall.Worker` in the server's place, and `channel` a `portcall.Channel` in the client's place as well.
+`portcall.Worker` in the server's place, and `channel` a `portcall.Channel` in the client's place as well. `guarded` is
+`native` with TLS and tokens. `sidecar` has grpcio at both ends again, with a hub and a sidecar between them.
 """
 
 import abc
+import asyncio
+import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, cast
 
 import grpc
 from interop_pb2_grpc import InteropServicer
+from pki import Authority
 
 import portcall
 from portcall.hub import Hub, HubConfig
 
 from .service import InteropStub, Register, interop_stub, registers
+from .upstreams import UpstreamServer
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+TOKEN = "interop-0123456789abcdef"
 WORKER_SLOTS = 512  # more than any case has calls in flight
 
 
@@ -82,8 +89,10 @@ class Route(abc.ABC):
         return await self._exits.enter_async_context(channel)
 
     def connect_blocking(self) -> grpc.Channel:
-        """A channel of grpcio's blocking API; to be used from another thread than the event loop's."""
-        return self._exits.enter_context(self._make_blocking_channel())
+        """A channel of the blocking API; to be used from another thread than the event loop's."""
+        channel = self._make_blocking_channel()
+        self._exits.push_async_callback(asyncio.to_thread, channel.close)
+        return channel
 
     @abc.abstractmethod
     async def _prepare_server(self, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Any: ...
@@ -133,6 +142,36 @@ class NativeRoute(Route):
         return grpc.insecure_channel(self._address, _receives_up_to(_NO_LIMIT))
 
 
+class GuardedRoute(NativeRoute):
+    """grpcio's client to a hub that wants TLS and a token of everybody."""
+
+    async def _prepare_server(self, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Any:
+        self._authority = Authority(Path(self._exits.enter_context(tempfile.TemporaryDirectory())))
+        config = HubConfig(
+            listen="127.0.0.1:0",
+            message_bytes_max=self._message_bytes_max,
+            tls=self._authority.server(),
+            token=TOKEN,
+        )
+        hub = await self._exits.enter_async_context(Hub(config))
+        self._address = hub.address
+        tls = self._authority.client()
+        return portcall.Worker(hub.address, slots=WORKER_SLOTS, interceptors=interceptors, token=TOKEN, tls=tls)
+
+    def _make_channel(
+        self, interceptors: Sequence[grpc.aio.ClientInterceptor], compression: grpc.Compression | None
+    ) -> grpc.aio.Channel:
+        options = _receives_up_to(_NO_LIMIT)
+        return grpc.aio.secure_channel(self._address, self._credentials(), options, compression, interceptors)
+
+    def _make_blocking_channel(self) -> grpc.Channel:
+        return grpc.secure_channel(self._address, self._credentials(), _receives_up_to(_NO_LIMIT))
+
+    def _credentials(self) -> grpc.ChannelCredentials:
+        encrypted = grpc.ssl_channel_credentials(self._authority.ca.read_bytes())
+        return grpc.composite_channel_credentials(encrypted, grpc.access_token_call_credentials(TOKEN))
+
+
 class ChannelRoute(NativeRoute):
     """Portcall's own client to a hub."""
 
@@ -142,8 +181,27 @@ class ChannelRoute(NativeRoute):
         channel: Any = portcall.Channel(self._address, interceptors=interceptors, compression=compression)
         return cast("grpc.aio.Channel", channel)
 
+    def _make_blocking_channel(self) -> grpc.Channel:
+        return portcall.sync.Channel(self._address)
 
-ROUTES: dict[str, type[Route]] = {"direct": DirectRoute, "native": NativeRoute, "channel": ChannelRoute}
+
+class SidecarRoute(NativeRoute):
+    """grpcio's client to a hub, whose worker is a sidecar of grpcio's server."""
+
+    async def _prepare_server(self, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Any:
+        config = HubConfig(listen="127.0.0.1:0", message_bytes_max=self._message_bytes_max)
+        hub = await self._exits.enter_async_context(Hub(config))
+        self._address = hub.address
+        return UpstreamServer(hub.address, WORKER_SLOTS, interceptors, _receives_up_to(_NO_LIMIT))
+
+
+ROUTES: dict[str, type[Route]] = {
+    "direct": DirectRoute,
+    "native": NativeRoute,
+    "guarded": GuardedRoute,
+    "channel": ChannelRoute,
+    "sidecar": SidecarRoute,
+}
 
 _NO_LIMIT = -1
 

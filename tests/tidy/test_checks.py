@@ -15,7 +15,7 @@ CHECKS = {
     "format": ["-m", "ruff", "format", "--check", "."],
     "types": ["-m", "mypy"],
     "layers": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
-    "generated code": ["-W", "ignore", "tools/generate.py", "--check"],
+    "generated code": ["tools/generate.py", "--check"],
     "diagrams": ["tools/diagrams.py", "--check"],
 }
 
@@ -32,4 +32,3 @@ def test_generated_code_runs_with_the_oldest_libraries_that_are_allowed() -> Non
     packaged = [*(ROOT / "src").rglob("*_pb2*.py"), *(ROOT / "examples").rglob("*_pb2*.py")]
     code = "\n".join(path.read_text() for path in packaged)
     assert set(re.findall(r"# Protobuf Python Version: ([\d.]+)", code)) == {oldest["protobuf"]}
-    assert set(re.findall(r"GRPC_GENERATED_VERSION = '([\d.]+)'", code)) == {oldest["grpcio"]}

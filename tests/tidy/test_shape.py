@@ -63,8 +63,13 @@ def test_every_package_says_what_it_owns() -> None:
 
 
 def test_public_names_are_documented() -> None:
-    documented = set(re.findall(r"^### `(?:portcall\.)?(\w+)", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"^### `(?:portcall\.)?(\w+)`", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
     assert documented == set(portcall.__all__) - {"__version__"}
+
+
+def test_public_names_of_the_blocking_api_are_documented() -> None:
+    documented = set(re.findall(r"^### `portcall\.sync\.(\w+)`", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE))
+    assert documented == set(portcall.sync.__all__)
 
 
 def test_repository_speaks_of_the_project_alone() -> None:

@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 logger = logging.getLogger("portcall.cli")
 
@@ -34,13 +35,14 @@ def heed_sigterm() -> None:
 
 
 @contextmanager
-def stop_signals() -> Iterator[asyncio.Future[signal.Signals]]:
+def stop_signals(before_exit: Callable[[], None] = lambda: None) -> Iterator[asyncio.Future[signal.Signals]]:
     """Give a future that the first SIGTERM or SIGINT settles; a second signal ends the process at once."""
     loop = asyncio.get_running_loop()
     signalled: asyncio.Future[signal.Signals] = loop.create_future()
 
     def on_signal(number: signal.Signals) -> None:
         if signalled.done():
+            before_exit()
             os._exit(exit_code_of(number))
         signalled.set_result(number)
 
@@ -52,6 +54,18 @@ def stop_signals() -> Iterator[asyncio.Future[signal.Signals]]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+async def until_signalled(work: Coroutine[Any, Any, None], before_exit: Callable[[], None] = lambda: None) -> None:
+    """Do the work until it is done, or until a SIGTERM or SIGINT cancels it. What it raises is raised.
+
+    A second signal ends the process at once, after `before_exit`.
+    """
+    with stop_signals(before_exit) as signalled:
+        task = asyncio.get_running_loop().create_task(work)
+        signalled.add_done_callback(lambda _: task.cancel())
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def end_with_stdin() -> None:

@@ -12,17 +12,34 @@ EXIT_FAILED = 1
 EXIT_MISTAKE = 2
 """It cannot succeed until the command, a setting or the app is changed."""
 
+EXIT_STATUS = 64
+"""A call ended with a status that is not OK; the status's number is added, as grpcurl does."""
+
 EXIT_INTERRUPTED = 130
 """Ctrl-C. As shells have it: 128 plus the signal's number."""
+
+EXIT_UNREAD = 141
+"""Whoever read the output has gone, which on Unix is a signal, too (SIGPIPE)."""
 
 
 class FailedError(PortcallError):
     """Something else than the command is to blame; the message says what, and what to do."""
 
 
+class CallError(FailedError):
+    """A call ended with a status that is not OK."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+        self.exit_code = EXIT_STATUS + status
+
+
 def report_error(error: click.ClickException | PortcallError) -> int:
     """Say on stderr, in one line, what is wrong; return the exit code that goes with it."""
     click.echo(f"portcall: error: {_words(error)}", err=True)
+    if isinstance(error, CallError):
+        return error.exit_code
     is_mistake = isinstance(error, click.UsageError | ConfigurationError)
     return EXIT_MISTAKE if is_mistake else EXIT_FAILED
 
@@ -33,7 +50,8 @@ def _words(error: click.ClickException | PortcallError) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     message = message[:1].lower() + message[1:] + _origin(error)
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{message}. See: {context.command_path} --help" if context is not None else message
+    stop = "" if message.endswith("?") else "."
+    return f"{message}{stop} See: {context.command_path} --help" if context is not None else message
 
 
 def _origin(error: click.ClickException) -> str:

@@ -1,7 +1,7 @@
 """`portcall fleet`."""
 
 import json
-import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,11 +10,14 @@ import grpc
 from rich.table import Table
 
 from portcall.cli.exits import FailedError
-from portcall.cli.options import as_json, hub_address
+from portcall.cli.options import as_json, hub_access
 from portcall.cli.output import console, duration, fits, table
 from portcall.errors import ConfigurationError, PortcallError
-from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, WorkerStatus
-from portcall.wire.target import hub_target
+from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, Refusals, WorkerStatus
+from portcall.protos.portcall.v1.link_pb2 import ProcessStatus
+from portcall.wire.access import Access
+from portcall.wire.diagnosis import explain, reason
+from portcall.wire.native import open_channel
 
 ANSWER_S = 5.0
 """How long a hub may take to answer."""
@@ -42,50 +45,68 @@ Examples:
   portcall fleet ls
   portcall fleet ls --json | jq -r '.workers[].name'"""
 )
-@hub_address
+@hub_access
 @as_json
-def ls(*, hub: str | None, is_json: bool) -> None:
+def ls(*, access: Access, is_json: bool) -> None:
     """List the workers that are attached to the hub.
 
     A worker is ready, draining (it finishes its calls and takes no new ones) or suspended (its connection dropped, and
-    it may come back and go on). ENDED counts the calls that it has ended, UP the time since it came. A terminal that is
-    too narrow for all columns gets those that matter most; --json has all.
+    it may come back and go on). PROCESSES is for workers with a supervisor: how many it has, and how many of these are
+    starting, draining or blocked (they live and do not answer). ENDED counts the calls that the worker has ended, UP
+    the time since it came. A terminal that is too narrow for all columns gets those that matter most; --json has all.
     """
-    target = hub_target(hub)
-    workers = list_workers(target)
+    target = access.target
+    fleet = ask_fleet(access)
+    refusals = {field.name: getattr(fleet.refusals, field.name) for field in Refusals.DESCRIPTOR.fields}
     if is_json:
-        click.echo(json.dumps({"hub": target, "workers": [_as_json(worker) for worker in workers]}, indent=2))
-    elif workers:
-        _print_table(workers)
+        workers = [_as_json(worker) for worker in fleet.workers]
+        click.echo(json.dumps({"hub": target, "workers": workers, "refusals": refusals}, indent=2))
+        return
+    if fleet.workers:
+        _print_table(fleet.workers)
     else:
         click.echo(f"No workers on the hub at {target}\nStart one:  portcall worker app:worker --hub {target}")
+    if any(refusals.values()):
+        counts = ", ".join(f"{count} {name.upper()}" for name, count in refusals.items() if count)
+        click.echo(f"Refused since the hub started: {counts}. Its log says whom")
 
 
-def list_workers(target: str) -> Sequence[WorkerStatus]:
-    """Ask a hub for its workers.
+def list_workers(access: Access) -> Sequence[WorkerStatus]:
+    """Ask a hub for its workers; see `ask_fleet`."""
+    return ask_fleet(access).workers
+
+
+def ask_fleet(access: Access) -> ListWorkersReply:
+    """Ask a hub for its fleet.
 
     Raises:
         FailedError: it does not answer.
-        ConfigurationError: what answers there is not a hub.
+        ConfigurationError: what answers there is not a hub, or wants another token.
     """
-    with grpc.insecure_channel(target) as channel:
+    with open_channel(access) as channel:
         ask = channel.unary_unary(
             "/portcall.v1.Fleet/ListWorkers",
             request_serializer=ListWorkersRequest.SerializeToString,
             response_deserializer=ListWorkersReply.FromString,
         )
         try:
-            return ask(ListWorkersRequest(), timeout=ANSWER_S).workers
+            return ask(ListWorkersRequest(), timeout=ANSWER_S)
         except grpc.RpcError as error:
-            raise _explained(target, error) from None
+            raise _explained(access, error) from None
 
 
-def _explained(target: str, error: Any) -> PortcallError:
+def _explained(access: Access, error: Any) -> PortcallError:
+    target = access.target
     match error.code():
+        case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
+            return ConfigurationError(explain(access, error.code(), error.details()))
         case grpc.StatusCode.UNAVAILABLE:
-            reason = re.sub(r"^.*: ", "", error.details())
+            words = explain(access, error.code(), error.details())
+            if not words.startswith("UNAVAILABLE"):
+                return FailedError(f"no hub can be reached at {target}: {words}")
             return FailedError(
-                f"no hub answers at {target} ({reason}). Start one with 'portcall hub', or name another with --hub"
+                f"no hub answers at {target} ({reason(error.details())})."
+                " Start one with 'portcall hub', or name another with --hub"
             )
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")
@@ -101,6 +122,21 @@ def _state(worker: WorkerStatus) -> str:
     return WorkerStatus.State.Name(worker.state).removeprefix("STATE_").lower()
 
 
+def process_state(process: ProcessStatus) -> str:
+    """Return a state in words."""
+    value = ProcessStatus.State.DESCRIPTOR.values_by_number.get(process.state)
+    return value.name.removeprefix("STATE_").lower() if value is not None else "unspecified"
+
+
+def processes(reported: Sequence[ProcessStatus]) -> str:
+    """Say how many processes a worker has, and how many of them are not ready; "-" if it has not said."""
+    if not reported:
+        return "-"
+    states = Counter(process_state(process) for process in reported)
+    others = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != "ready")
+    return f"{len(reported)} ({others})" if others else str(len(reported))
+
+
 COLUMNS = (
     Column("NAME", lambda worker: worker.name),
     Column("STATE", _state),
@@ -108,6 +144,7 @@ COLUMNS = (
     Column("PID", lambda worker: str(worker.pid)),
     Column("OS", lambda worker: worker.os, is_essential=False),
     Column("PYTHON", lambda worker: worker.python, is_essential=False),
+    Column("PROCESSES", lambda worker: processes(worker.processes)),
     Column("SLOTS", lambda worker: str(worker.slots)),
     Column("RUNNING", lambda worker: str(worker.running)),
     Column("ENDED", lambda worker: str(worker.ended)),
@@ -118,7 +155,16 @@ COLUMNS = (
 
 def _as_json(worker: WorkerStatus) -> dict[str, object]:
     values = {field.name: getattr(worker, field.name) for field in WorkerStatus.DESCRIPTOR.fields}
-    return values | {"state": _state(worker), "services": list(worker.services)}
+    return values | {
+        "state": _state(worker),
+        "services": list(worker.services),
+        "processes": [_process_as_json(process) for process in worker.processes],
+    }
+
+
+def _process_as_json(process: ProcessStatus) -> dict[str, object]:
+    values = {field.name: getattr(process, field.name) for field in ProcessStatus.DESCRIPTOR.fields}
+    return values | {"state": process_state(process)}
 
 
 def _print_table(workers: Sequence[WorkerStatus]) -> None:

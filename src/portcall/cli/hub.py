@@ -6,14 +6,17 @@ import json
 import logging
 import os
 import socket
+from pathlib import Path
 
 import click
 
 from portcall._version import __version__
 from portcall.cli.ending import stop_signals
-from portcall.cli.options import as_json, count, exit_with_stdin, log_level, seconds, setting, start_logging
+from portcall.cli.options import as_json, count, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
 from portcall.core.limits import CallLimits
-from portcall.hub import Hub, HubConfig
+from portcall.errors import ConfigurationError
+from portcall.hub import Hub, HubConfig, ServerTls
+from portcall.wire.access import TOKEN_VARIABLE
 from portcall.wire.limits import Liveness
 
 logger = logging.getLogger("portcall.cli")
@@ -30,8 +33,13 @@ _CONFIG = HubConfig()
     epilog="""\b
 Examples:
   portcall hub                                     this machine only
+  portcall hub --listen unix:/run/portcall.sock    programs of this user alone
   portcall hub --listen 0.0.0.0:7070 --insecure    a network that is guarded
-  portcall hub --listen unix:/run/portcall.sock
+  portcall hub --listen 0.0.0.0:7070 --tls-cert hub.pem --tls-key hub.key
+      --token-file tokens                          any network
+
+Certificates and tokens are taken from their files anew when these change. Instead of --token-file, PORTCALL_TOKEN may
+hold one token that is good for workers and clients. docs/security.md shows how to make all of it.
 
 The first SIGTERM or Ctrl-C drains: no new calls are taken, and those that run have --drain seconds to finish. The
 second one stops at once.
@@ -48,8 +56,40 @@ With --json the hub prints one line to stdout, when it is ready:
     variable="PORTCALL_HUB_LISTEN",
 )
 @setting(
+    "--tls-cert",
+    "Certificate that the hub shows, with those between it and its authority.",
+    type=file_path,
+    metavar="FILE",
+    shown="no encryption",
+    variable="PORTCALL_HUB_TLS_CERT",
+)
+@setting(
+    "--tls-key",
+    "Key of that certificate.",
+    type=file_path,
+    metavar="FILE",
+    shown="none",
+    variable="PORTCALL_HUB_TLS_KEY",
+)
+@setting(
+    "--tls-ca",
+    "Authorities of the certificates that workers and clients then have to show as well.",
+    type=file_path,
+    metavar="FILE",
+    shown="they need none",
+    variable="PORTCALL_HUB_TLS_CA",
+)
+@setting(
+    "--token-file",
+    "Tokens that workers and clients have to show; a line for each: ROLES TOKEN [NAME]. 'portcall token' makes one.",
+    type=file_path,
+    metavar="FILE",
+    shown="they need none",
+    variable="PORTCALL_HUB_TOKEN_FILE",
+)
+@setting(
     "--insecure",
-    "Listen beyond this machine although nothing is encrypted and nobody has to prove who they are.",
+    "Listen beyond this machine without TLS, or without tokens.",
     is_flag=True,
     default=False,
     variable="PORTCALL_HUB_INSECURE",
@@ -144,6 +184,10 @@ def hub(
     *,
     listen: str,
     insecure: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_ca: Path | None,
+    token_file: Path | None,
     drain: float,
     grace: float,
     worker_wait: float,
@@ -161,6 +205,9 @@ def hub(
     config = HubConfig(
         listen=listen,
         is_insecure=insecure,
+        tls=_tls(tls_cert, tls_key, tls_ca),
+        token_file=token_file,
+        token=None if token_file is not None else os.environ.get(TOKEN_VARIABLE) or None,
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         streams_max=streams_max,
@@ -179,7 +226,8 @@ async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
     with stop_signals() as signalled:
         async with Hub(config) as running:
             _tune_garbage_collection()
-            click.echo(_ready_json(running.address) if is_json else _ready_words(running.address))
+            _log_access(config)
+            click.echo(_ready_json(running.address) if is_json else _ready_words(config, running.address))
             number = await signalled
             logger.info("%s: draining for up to %g s; once more stops at once", number.name, drain_s)
             await running.stop(drain_s)
@@ -189,13 +237,37 @@ def _ready_json(address: str) -> str:
     return json.dumps({"event": "ready", "address": address, "pid": os.getpid(), "version": __version__})
 
 
-def _ready_words(address: str) -> str:
+def _tls(cert: Path | None, key: Path | None, ca: Path | None) -> ServerTls | None:
+    if cert is not None and key is not None:
+        return ServerTls(cert=cert, key=key, ca=ca)
+    lacking = "--tls-key" if cert is not None else "--tls-cert"
+    if cert is not None or key is not None or ca is not None:
+        raise ConfigurationError(f"{lacking} is missing: a hub that uses TLS needs a certificate and its key")
+    return None
+
+
+def _log_access(config: HubConfig) -> None:
+    """Say who may come in, if not everybody: half of a guard should be noticed."""
+    tokens = config.token_file or (config.token and TOKEN_VARIABLE)
+    if config.tls is None and tokens is None:
+        return
+    tls = "no TLS" if config.tls is None else "TLS" if config.tls.ca is None else "TLS with certificates on both sides"
+    logger.info("Access: %s, %s", tls, f"the tokens of {tokens}" if tokens else "no tokens")
+
+
+def _ready_words(config: HubConfig, address: str) -> str:
     host, _, port = address.rpartition(":")
     reachable = f"{socket.gethostname()}:{port}" if host in {"0.0.0.0", "[::]"} else address  # noqa: S104
     return (
         f"Hub listens on {address}\n"
-        f"Start a worker in the folder of your app:  portcall worker app:worker --hub {reachable}"
+        f"Start a worker in the folder of your app:  portcall worker app:worker --hub {reachable}{_way(config)}"
     )
+
+
+def _way(config: HubConfig) -> str:
+    """Return the options besides --hub that a worker needs."""
+    tls = "" if config.tls is None else " --tls-ca FILE"
+    return tls + ("" if config.token_file is None and config.token is None else " --token-file FILE")
 
 
 def _tune_garbage_collection() -> None:

@@ -1,14 +1,29 @@
 """What the options of several commands have in common."""
 
+import functools
 import logging
 import math
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from portcall.cli.ending import end_with_stdin
+from portcall.wire.access import (
+    INSECURE_VARIABLE,
+    TLS_CA_VARIABLE,
+    TLS_CERT_VARIABLE,
+    TLS_KEY_VARIABLE,
+    TLS_VARIABLE,
+    TOKEN_FILE_VARIABLE,
+    Access,
+    Tls,
+    resolve_access,
+)
 from portcall.wire.target import HUB_DEFAULT, HUB_VARIABLE
 
 Function = Callable[..., Any]
@@ -39,6 +54,15 @@ def count(value: object) -> int:
     return number
 
 
+def size(value: object) -> int:
+    """Read a size in bytes: a whole number, with K, M, G or T for powers of 1024. A type for `click.option`."""
+    match = re.fullmatch(r"([0-9]+)(?:([KMGT])(?:i?B)?)?", str(value).strip(), re.IGNORECASE)
+    number = int(match[1]) << 10 * " KMGT".index((match[2] or " ").upper()) if match else 0
+    if number < 1:
+        raise click.BadParameter(f"{value!r} is not a size in bytes, as in 512M or 2G")
+    return number
+
+
 def setting(
     name: str, words: str, *, variable: str, default: object = None, shown: str | None = None, **more: Any
 ) -> Decorator:
@@ -57,14 +81,120 @@ hub_address: Decorator = setting(
 )
 """`--hub`. It is None if nobody has said it, since an app may have its own."""
 
+file_path = click.Path(path_type=Path)
 
-def log_level(variable: str) -> Decorator:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubOptions:
+    """What the options say of the way to the hub; None where they say nothing."""
+
+    hub: str | None
+    token_file: Path | None
+    tls: Tls | None
+    is_insecure: bool | None
+
+    def access(self) -> Access:
+        """Return the way to the hub, with what else the environment says.
+
+        Raises:
+            ConfigurationError: the hub cannot be dialled in this way.
+        """
+        return resolve_access(self.hub, token=self.token_file, tls=self.tls, is_insecure=self.is_insecure)
+
+
+_HUB_OPTIONS: tuple[Decorator, ...] = (
+    hub_address,
+    setting(
+        "--token-file",
+        "File with the token that the hub wants to see; PORTCALL_TOKEN has the token itself.",
+        variable=TOKEN_FILE_VARIABLE,
+        shown="no token",
+        metavar="FILE",
+        type=file_path,
+    ),
+    setting("--tls", "Encrypt, and trust the authorities that the system trusts.", variable=TLS_VARIABLE, is_flag=True),
+    setting(
+        "--tls-ca",
+        "Encrypt, and trust the authorities in this file.",
+        variable=TLS_CA_VARIABLE,
+        shown="those of the system",
+        metavar="FILE",
+        type=file_path,
+    ),
+    setting(
+        "--tls-cert",
+        "Certificate to show to a hub that asks for one.",
+        variable=TLS_CERT_VARIABLE,
+        shown="none",
+        metavar="FILE",
+        type=file_path,
+    ),
+    setting(
+        "--tls-key",
+        "Key of that certificate.",
+        variable=TLS_KEY_VARIABLE,
+        shown="none",
+        metavar="FILE",
+        type=file_path,
+    ),
+    setting(
+        "--insecure",
+        "Send the token beyond this machine although nothing is encrypted.",
+        variable=INSECURE_VARIABLE,
+        is_flag=True,
+    ),
+)
+
+
+_HUB_PARAMETERS = {"hub", "token_file", "tls", "tls_ca", "tls_cert", "tls_key", "insecure"}
+
+
+def hub_options(command: Function) -> Function:
+    """Add the options that say how to reach the hub; the command gets them as `options`, of type HubOptions."""
+
+    @functools.wraps(command)
+    def with_options(**params: Any) -> Any:
+        options = _hub_options_of(params)
+        return command(options=options, **{name: params[name] for name in params.keys() - _HUB_PARAMETERS})
+
+    decorated: Function = with_options
+    for option in reversed(_HUB_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def hub_access_of(params: Mapping[str, Any]) -> Access:
+    """Return how to reach the hub, from the parameters of a command that has not been run; those it lacks are None."""
+    return _hub_options_of(params).access()
+
+
+def _hub_options_of(params: Mapping[str, Any]) -> HubOptions:
+    ca, cert, key = params.get("tls_ca"), params.get("tls_cert"), params.get("tls_key")
+    return HubOptions(
+        hub=params.get("hub"),
+        token_file=params.get("token_file"),
+        tls=Tls(ca=ca, cert=cert, key=key) if params.get("tls") or ca or cert or key else None,
+        is_insecure=params.get("insecure"),
+    )
+
+
+def hub_access(command: Function) -> Function:
+    """Add the options that say how to reach the hub; the command gets what follows as `access`, of type Access."""
+
+    @functools.wraps(command)
+    def with_access(*, options: HubOptions, **others: Any) -> Any:
+        return command(access=options.access(), **others)
+
+    return hub_options(with_access)
+
+
+def log_level(variable: str, default: str = "info") -> Decorator:
     """Add `--log-level`."""
     return setting(
         "--log-level",
         f"How much to log on stderr: {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.",
         variable=variable,
-        default="info",
+        default=default,
         type=click.Choice(LEVELS, case_sensitive=False),
         metavar="LEVEL",
     )
@@ -84,11 +214,11 @@ exit_with_stdin: Decorator = click.option(
 """`--exit-with-stdin`: hidden, for programs that run this command as a child; see `end_with_stdin`."""
 
 
-def start_logging(level: str) -> None:
-    """Log to stderr, unless the app has set logging up by itself."""
+def start_logging(level: str, mark: str = "") -> None:
+    """Log to stderr, unless the app has set logging up by itself. The mark stands behind each logger's name."""
     logging.basicConfig(
         level=level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        format="%(asctime)s %(levelname)-7s %(name)s" + mark + ": %(message)s",
         datefmt="%H:%M:%S" if sys.stderr.isatty() else "%Y-%m-%dT%H:%M:%S%z",
     )
     logging.getLogger("portcall").setLevel(level.upper())

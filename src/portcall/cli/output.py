@@ -9,9 +9,9 @@ WIDTH_ELSEWHERE = 1_000
 """Nobody folds what goes to a file or a program."""
 
 
-def console() -> Console:
-    """Return stdout. Colours and widths are the terminal's; NO_COLOR is respected."""
-    screen = Console(highlight=False, markup=False, emoji=False)
+def console(*, stderr: bool = False) -> Console:
+    """Return stdout, or stderr. Colours and widths are the terminal's; NO_COLOR is respected."""
+    screen = Console(highlight=False, markup=False, emoji=False, stderr=stderr)
     if not screen.is_terminal:
         screen.width = WIDTH_ELSEWHERE
     return screen

@@ -1,5 +1,6 @@
 """`Channel`: the drop-in `grpc.aio.Channel`."""
 
+import os
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Any
 
@@ -9,10 +10,10 @@ from grpc.aio import _channel as aio_channel
 from portcall.client.mapping import LIMIT_DEFAULT, CallOptions, MapResults, map_by_calls, map_by_frames
 from portcall.client.session import ClientSession
 from portcall.client.transport import LinkTransport
-from portcall.wire.target import hub_target
+from portcall.wire.access import Tls, resolve_access
 
 
-class Channel(aio_channel.Channel):
+class Channel(aio_channel.Channel, grpc.aio.Channel):  # type: ignore[misc]  # the published types know the second alone
     """A gRPC channel to a fleet: calls go to its hub over one link.
 
     Stubs, interceptors, call objects and states are those of `grpc.aio`. Multi-callables whose reply is unary have
@@ -22,9 +23,14 @@ class Channel(aio_channel.Channel):
         hub: HOST:PORT or unix:PATH of the hub; if None, the environment's PORTCALL_HUB, and then 127.0.0.1:7070.
         interceptors: client interceptors, the first outermost.
         compression: accepted for likeness; a link does not compress.
+        token: what proves to the hub that this program may call, or the path of a file that has it (a `Path`); if None,
+            the environment's PORTCALL_TOKEN_FILE or PORTCALL_TOKEN.
+        tls: how to encrypt: True trusts the system's authorities, a `Tls` names others; if None, the environment says
+            (PORTCALL_TLS, PORTCALL_TLS_CA, ...), and else nothing is encrypted.
+        insecure: send a token beyond this machine although nothing is encrypted; if None, PORTCALL_INSECURE.
 
     Raises:
-        ConfigurationError: `hub` cannot be dialled.
+        ConfigurationError: `hub` cannot be dialled in this way.
     """
 
     def __init__(
@@ -33,8 +39,11 @@ class Channel(aio_channel.Channel):
         *,
         interceptors: Sequence[grpc.aio.ClientInterceptor] | None = None,
         compression: grpc.Compression | None = None,
+        token: str | os.PathLike[str] | None = None,
+        tls: Tls | bool | None = None,
+        insecure: bool | None = None,
     ) -> None:
-        self._session = ClientSession(hub_target(hub))
+        self._session = ClientSession(resolve_access(hub, token=token, tls=tls, is_insecure=insecure))
         super().__init__(self._session.target, (), None, compression, interceptors)  # type: ignore[arg-type]
         # The channel of the base class is made without touching the network; ours takes its place.
         self._channel.close()
@@ -48,8 +57,13 @@ class Channel(aio_channel.Channel):
     async def __aexit__(self, *args: object) -> None:
         await self.close()
 
-    def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None,
-                    _registered_method: bool | None = False) -> "UnaryUnary":  # fmt: skip
+    def unary_unary(  # type: ignore[override]  # as grpcio has it, which is one argument more than the published types have
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> "UnaryUnary":
         """Return the multi-callable of a unary method."""
         return UnaryUnary(
             self._session,
@@ -62,8 +76,13 @@ class Channel(aio_channel.Channel):
             self._loop,
         )
 
-    def stream_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None,
-                     _registered_method: bool | None = False) -> "StreamUnary":  # fmt: skip
+    def stream_unary(  # type: ignore[override]  # as grpcio has it, which is one argument more than the published types have
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> "StreamUnary":
         """Return the multi-callable of a client-streaming method."""
         return StreamUnary(
             self._channel,

@@ -51,5 +51,6 @@ async def _ask(plugin: Any, target: str, method: str) -> Entries:
         loop.call_soon_threadsafe(settle, metadata, code, details)
 
     service = method.rpartition("/")[0]
-    plugin(f"https://{target}{service}", method.rpartition("/")[2], on_answer)
+    # In a thread, as in grpcio: a plugin may fetch a token first, and block.
+    await asyncio.to_thread(plugin, f"https://{target}{service}", method.rpartition("/")[2], on_answer)
     return await answer

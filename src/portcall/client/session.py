@@ -8,6 +8,7 @@ import grpc
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import fault_of_many
 from portcall.protos.portcall.v1.link_pb2 import End, Ends, Frame, Welcome
+from portcall.wire.access import Access
 from portcall.wire.dialer import SESSION, Connectivity, Dialer, DialerConfig
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link, LinkState
@@ -32,8 +33,8 @@ class FrameReceiver(Protocol):
 class ClientSession:
     """The calls of one channel."""
 
-    def __init__(self, target: str) -> None:
-        self.target = target
+    def __init__(self, access: Access) -> None:
+        self.target = access.target
         self.calls: dict[int, FrameReceiver] = {}
         self.message_bytes_max = MESSAGE_BYTES_MAX
         self._patient: set[int] = set()
@@ -43,7 +44,7 @@ class ClientSession:
         """Whether `connectivity` is READY: what each call of a map asks first."""
         self._why = ""
         self._listeners: list[Callable[[], None]] = []
-        self._dialer = Dialer(DialerConfig(target=target, path=SESSION), self)
+        self._dialer = Dialer(DialerConfig(access=access, path=SESSION), self)
 
     @property
     def link(self) -> Link:
@@ -65,6 +66,15 @@ class ClientSession:
             self._set_connectivity(grpc.ChannelConnectivity.CONNECTING)
             self._dialer.start()
 
+    async def pause(self) -> None:
+        """Suspend the link and let go of the stream beneath it. `resume` goes on; calls under way stay."""
+        await self._dialer.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`, if there was a link."""
+        if self._connectivity is not grpc.ChannelConnectivity.IDLE:
+            self._dialer.start()
+
     async def close(self) -> None:
         """Say goodbye and stop. Idempotent."""
         await self._dialer.close()
@@ -80,7 +90,7 @@ class ClientSession:
             return End(status=CANCELLED, details=CLOSED)
         is_failing = self._connectivity is grpc.ChannelConnectivity.TRANSIENT_FAILURE
         if is_failing and not is_patient and self.link.state is LinkState.NEW:
-            return _unavailable(self._no_hub())
+            return self._no_hub()
         return None
 
     def add(self, receiver: FrameReceiver, *, is_patient: bool) -> int:
@@ -169,7 +179,7 @@ class ClientSession:
             if call_id in self._patient:
                 for frame in frames:
                     self.link.send(frame, len(frame.open.message) + len(frame.message.data))
-        self._fail([call_id for call_id in self.calls if call_id not in self._patient], _unavailable(self._no_hub()))
+        self._fail([call_id for call_id in self.calls if call_id not in self._patient], self._no_hub())
 
     def _fail(self, call_ids: list[int], end: End) -> None:
         for call_id in call_ids:
@@ -177,8 +187,12 @@ class ClientSession:
             if call is not None:
                 call.on_frame(Frame(call_id=call_id, end=end))
 
-    def _no_hub(self) -> str:
-        return f"No hub answers at {self.target}: {self._why}"
+    def _no_hub(self) -> End:
+        """Return the end of a call that has no hub to go to, or one that does not take our credentials."""
+        refusal = self._dialer.refusal
+        if refusal is not None:
+            return End(status=refusal.value[0], details=self._why)
+        return _unavailable(f"No hub answers at {self.target}: {self._why}")
 
     def _set_connectivity(self, connectivity: grpc.ChannelConnectivity) -> None:
         if connectivity is self._connectivity:

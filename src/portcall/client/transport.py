@@ -20,7 +20,7 @@ from portcall.client.credentials import credentials_metadata
 from portcall.client.session import ClientSession
 from portcall.protos.portcall.v1.link_pb2 import End, Frame
 from portcall.wire.caller import CallerEnd, open_frame
-from portcall.wire.metadata import MetadataTuple, from_frame, to_frame
+from portcall.wire.metadata import MetadataTuple, from_frame, is_legal, to_frame
 from portcall.wire.status import status_code
 
 CANCELLED: int = grpc.StatusCode.CANCELLED.value[0]
@@ -107,6 +107,11 @@ class LinkCall:
             await self._caller.changed()
         return self._status
 
+    def outcome(self) -> tuple[MetadataTuple, Any]:
+        """Return the initial metadata and the status of a call that is over."""
+        assert self._status is not None
+        return self._initial_metadata or (), self._status
+
     async def initial_metadata(self) -> MetadataTuple:
         """Wait for the reply to begin; return its initial metadata."""
         while self._initial_metadata is None:
@@ -164,11 +169,24 @@ class LinkCall:
 
     async def receive_serialized_message(self) -> Any:
         """Return the next reply, or grpcio's EOF if there is none."""
+        if not self._is_opened:
+            await self._opened()
         if self._is_locally_cancelled:
             return cygrpc.EOF
         message = await self._caller.read()
         self._close_if_read()
         return cygrpc.EOF if message is None else message
+
+    async def receive_serialized_messages(self) -> list[bytes]:
+        """Wait for a reply; return all that are there by then, or none if there is none any more."""
+        messages: list[bytes] = []
+        message = await self.receive_serialized_message()
+        while message is not cygrpc.EOF:
+            messages.append(message)
+            if not len(self._caller.receiver):
+                break
+            message = await self.receive_serialized_message()
+        return messages
 
     # --- frames ----------------------------------------------------------------------------------------------------
 
@@ -195,6 +213,9 @@ class LinkCall:
             return
         if request is not None and not self._check_size(request):
             return
+        if metadata and not is_legal(metadata):
+            self._finish(End(status=INTERNAL, details="Invalid metadata"))
+            return
         self._session.connect()
         if self._credentials is not None:
             try:
@@ -203,6 +224,8 @@ class LinkCall:
                 self._finish(End(status=grpc.StatusCode.UNAVAILABLE.value[0], details=str(error)))
                 return
             metadata = (*metadata, *extra)
+            if not self.done():
+                self._renumber()
         if self.done():
             return
         timeout_s = None if self._deadline is None else self._deadline - time.time()
@@ -212,6 +235,14 @@ class LinkCall:
         self._is_opened = True
         self._caller.open(frame, request)
         self._caller.wake()
+
+    def _renumber(self) -> None:
+        """Take a new id: others have been opened while this call waited, and ids on a link must rise."""
+        self._session.remove(self._call_id)
+        self._call_id = self._session.add(self, is_patient=self._is_patient)
+        waited = self._caller
+        self._caller = CallerEnd(self._call_id, _SessionSink(self._session), self._session.message_bytes_max)
+        waited.wake()
 
     async def _opened(self) -> None:
         """Wait until the open has been sent, or the call is over."""

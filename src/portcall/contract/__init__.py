@@ -1,5 +1,6 @@
-"""What a worker serves: its services and methods, their descriptors, and the registry of all that a fleet serves.
+"""What services say of themselves: contracts and their descriptors, and the JSON that their messages are for people.
 
-Owns contracts and their fingerprints, and what reflection tells of them. May import `portcall.protos` and
-`portcall.errors`.
+Owns contracts and their fingerprints, the registry that reflection reads, the catalog of what others' reflection tells,
+transcoding between JSON and messages, and the compiler that makes Python of `.proto` files. May import
+`portcall.protos` and `portcall.errors`.
 """

@@ -53,12 +53,21 @@ def describe_methods(methods: Iterable[MethodSpec]) -> link_pb2.Contract:
     Descriptors come from protobuf's default pool, where generated code puts them; a service that is not there (one
     with handlers written by hand) is described by its methods alone.
     """
+    specs = tuple(methods)
+    files: dict[str, bytes] = {}
+    for name in sorted({spec.service for spec in specs}):
+        _collect_files(name, files)
+    return contract_message(specs, files.values())
+
+
+def contract_message(methods: Iterable[MethodSpec], files: Iterable[bytes]) -> link_pb2.Contract:
+    """Return a contract as a worker sends it: these methods, in the order that makes equal contracts equal in bytes.
+
+    The files are those of the services in the order of their names, each behind all that it imports.
+    """
     by_service: dict[str, list[MethodSpec]] = {}
     for method in methods:
         by_service.setdefault(method.service, []).append(method)
-    files: dict[str, bytes] = {}
-    for name in sorted(by_service):
-        _collect_files(name, files)
     services = [
         link_pb2.Service(
             name=name,
@@ -73,7 +82,7 @@ def describe_methods(methods: Iterable[MethodSpec]) -> link_pb2.Contract:
         )
         for name in sorted(by_service)
     ]
-    return link_pb2.Contract(services=services, files=files.values())
+    return link_pb2.Contract(services=services, files=files)
 
 
 def _collect_files(service: str, files: dict[str, bytes]) -> None:

@@ -104,6 +104,7 @@ class Call:
         "held",
         "is_half_closed",
         "is_patient",
+        "is_stopping",
         "is_watched",
         "method",
         "open",
@@ -131,6 +132,8 @@ class Call:
         self.has_headers = False
         self.worker: WorkerPort | None = None
         self.worker_id = 0
+        self.is_stopping = False
+        """Whether the worker was told to stop it, and the client still wants its end."""
         self.held: list[Frame] | None = None
         """Frames that came before there was a worker to send them to."""
         self.bytes_held = 0

@@ -72,6 +72,9 @@ SLOTS_MAX = 1_000_000
 class Switchboard:
     """Routes the calls of one hub."""
 
+    _names_callers = True
+    """Whether workers hear who calls from here, whatever the client says."""
+
     def __init__(self, limits: CallLimits, now: float) -> None:
         self._limits = limits
         self._settled_at = now + limits.settle_s
@@ -136,7 +139,7 @@ class Switchboard:
             frames = unsent.get(worker_id)
             if call.state is not RUNNING:
                 call.move(WORKER_ENDED)
-            elif frames:
+            elif frames and not call.is_stopping:
                 self._give_back(call, frames, now)
             else:
                 details = f"Worker {worker.name} was lost while it ran this call"
@@ -182,7 +185,7 @@ class Switchboard:
                 credit_up(call, frame)
                 self._pass_up(call, frame, 0)
             elif kind == "cancel":
-                self._abandon(call, None)
+                self._give_up(call, None)
             else:
                 raise ProtocolError(f"call {frame.call_id}: a client cannot send {kind or 'a frame without an event'}")
 
@@ -216,7 +219,7 @@ class Switchboard:
             if call.state not in (WAITING, RUNNING):
                 continue
             if call.deadline is not None and call.deadline <= now:
-                self._abandon(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
+                self._give_up(call, refusal(DEADLINE_EXCEEDED, "Deadline Exceeded"))
                 continue
             call.is_watched = False
             if call.state is WAITING:
@@ -242,7 +245,8 @@ class Switchboard:
             call.is_half_closed = True
         if opening.wait_for_ready:
             call.is_patient = True
-        opening.peer = client.name
+        if self._names_callers:
+            opening.peer = client.name
         client.calls[client_id] = call
         extra = metadata_bytes(opening.metadata) if opening.metadata else 0
         if is_unread or self.is_closing or extra > self._limits.metadata_bytes_max:
@@ -270,7 +274,8 @@ class Switchboard:
         if call_ids[0] <= client.id_last or not all(map(lt, call_ids, call_ids[1:])):
             raise ProtocolError(f"calls {call_ids[0]} to {call_ids[-1]} opened after {client.id_last}: ids must rise")
         client.id_last = call_ids[-1]
-        shared.peer = client.name
+        if self._names_callers:
+            shared.peer = client.name
         shared.ClearField("message")
         method, extra = shared.method, metadata_bytes(shared.metadata)
         is_refused = is_unread or self.is_closing or extra > self._limits.metadata_bytes_max
@@ -560,6 +565,10 @@ class Switchboard:
         if end is not None:
             call.client.sink.drop_chunks(call.client_id)
             call.client.send(Frame(call_id=call.client_id, end=end), end.ByteSize())
+
+    def _give_up(self, call: Call, end: End | None) -> None:
+        """Stop a call that its client does not want any more (`end` is None), or whose deadline has passed."""
+        self._abandon(call, end)
 
     def _give_back(self, call: Call, frames: list[Frame], now: float) -> None:
         """Let a call wait again whose worker never saw it."""

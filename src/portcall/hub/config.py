@@ -1,13 +1,20 @@
 """Settings of a hub, and the check that it listens where it may."""
 
-import ipaddress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
+from portcall.hub.guard import REREAD_S
+from portcall.hub.identity import ServerTls
+from portcall.wire.access import TOKEN_VARIABLE, is_loopback
 from portcall.wire.limits import LINK_BYTES_MAX, MESSAGE_BYTES_MAX, Liveness
+from portcall.wire.tokens import check_token
 
 PORT_MAX = 65_535
+
+TLS_LACKING = "--tls-cert and --tls-key, so that nobody can listen in"
+TOKENS_LACKING = "--token-file, so that not everybody can join ('portcall token' makes one)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +22,7 @@ class HubConfig:
     """Settings of a hub. Times in seconds, sizes in bytes.
 
     Raises:
-        ConfigurationError: a value that cannot work, or an address beyond loopback without `is_insecure`.
+        ConfigurationError: a value that cannot work, or an address beyond loopback without TLS and tokens.
     """
 
     listen: str = "127.0.0.1:7070"
@@ -23,6 +30,18 @@ class HubConfig:
 
     is_insecure: bool = False
     """Listen beyond loopback without TLS and tokens, because something else guards the network."""
+
+    tls: ServerTls | None = None
+    """What the hub shows to those who connect; None for no encryption."""
+
+    token_file: Path | None = None
+    """The tokens that the hub takes, a line `ROLES TOKEN [NAME]` for each; None, and no `token`, for none at all."""
+
+    token: str | None = field(default=None, repr=False)
+    """The one token, for every role, of a hub that has no `token_file`."""
+
+    reread_s: float = REREAD_S
+    """How often the token file is looked at. A change is taken up by the second look that sees it."""
 
     grace_s: float = 10.0
     """How long a dropped link may stay away and still resume."""
@@ -43,7 +62,14 @@ class HubConfig:
     liveness: Liveness = field(default_factory=Liveness)
 
     def __post_init__(self) -> None:
-        check_listen_address(self.listen, is_insecure=self.is_insecure)
+        has_tokens = self.token_file is not None or self.token is not None
+        check_listen_address(
+            self.listen, is_insecure=self.is_insecure, has_tls=self.tls is not None, has_tokens=has_tokens
+        )
+        if self.token is not None:
+            check_token(self.token, TOKEN_VARIABLE)
+        if self.reread_s <= 0:
+            raise ConfigurationError(f"reread_s is {self.reread_s:g}; it must be above 0")
         if self.message_bytes_max < 1:
             raise ConfigurationError(f"message_bytes_max is {self.message_bytes_max}; it must be at least 1 byte")
         if self.streams_max < 1:
@@ -54,29 +80,26 @@ class HubConfig:
             raise ConfigurationError(f"grace_s is {self.grace_s:g}; it cannot be negative (0 turns resumption off)")
 
 
-def check_listen_address(address: str, *, is_insecure: bool) -> None:
-    """Refuse an address that cannot be listened on, or that is not loopback's.
+def check_listen_address(address: str, *, is_insecure: bool, has_tls: bool = False, has_tokens: bool = False) -> None:
+    """Refuse an address that cannot be listened on, or that is not loopback's while somebody could listen in or join.
 
     Raises:
         ConfigurationError: with the address and what to write instead.
     """
     if address.startswith("unix:"):
+        if has_tls:
+            raise ConfigurationError(f"{address} needs no TLS, since nobody can listen in. Leave --tls-cert away")
         return
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > PORT_MAX:
         raise ConfigurationError(
             f"cannot listen on {address!r}: it should be HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"
         )
-    if not is_insecure and not is_loopback(host):
-        raise ConfigurationError(
-            f"will not listen on {address!r}: it can be reached from beyond this machine, and links are not encrypted."
-            f" Listen on 127.0.0.1:{port}, or add --insecure if something else guards that network"
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+    if is_insecure or is_loopback(host) or (has_tls and has_tokens):
+        return
+    lacking = [words for words, is_there in ((TLS_LACKING, has_tls), (TOKENS_LACKING, has_tokens)) if not is_there]
+    raise ConfigurationError(
+        f"will not listen on {address!r}: it can be reached from beyond this machine."
+        f" Add {' and '.join(lacking)}; or listen on 127.0.0.1:{port};"
+        " or add --insecure if something else guards that network"
+    )

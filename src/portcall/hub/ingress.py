@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 import grpc
@@ -19,7 +19,7 @@ from portcall.contract.registry import ContractRegistry
 from portcall.core.calls import ClientPort
 from portcall.hub.board import Board
 from portcall.protos.link_rules import singly
-from portcall.protos.portcall.v1.link_pb2 import End, Frame
+from portcall.protos.portcall.v1.link_pb2 import End, Frame, Metadatum
 from portcall.wire.caller import INTERNAL, RESOURCE_EXHAUSTED, CallerEnd, open_frame
 from portcall.wire.metadata import from_frame, to_frame
 from portcall.wire.status import COMPRESSION_OUT, status_code
@@ -88,7 +88,15 @@ class _ToBoard:
 class Ingress(grpc.GenericRpcHandler):
     """Answers every method that no other service of the hub has."""
 
-    def __init__(self, board: Board, registry: ContractRegistry, message_bytes_max: int) -> None:
+    def __init__(
+        self,
+        board: Board,
+        registry: ContractRegistry,
+        message_bytes_max: int,
+        to_frame: Callable[[Iterable[tuple[str, str | bytes]]], list[Metadatum]] = to_frame,
+    ) -> None:
+        """Pass metadata on as `to_frame` says."""
+        self._to_frame = to_frame
         self._board = board
         self._registry = registry
         self._message_bytes_max = message_bytes_max
@@ -152,7 +160,7 @@ class Ingress(grpc.GenericRpcHandler):
         call = sink.calls[call_id] = CallerEnd(call_id, _ToBoard(self._board, sink.port), self._message_bytes_max)
         upload: asyncio.Task[None] | None = None
         try:
-            metadata = to_frame(context.invocation_metadata() or ())
+            metadata = self._to_frame(context.invocation_metadata() or ())
             call.open(open_frame(call_id, method, metadata, timeout_s=context.time_remaining()), request)
             if request is None:
                 upload = asyncio.get_running_loop().create_task(self._upload(call, context))

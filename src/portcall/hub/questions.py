@@ -1,7 +1,7 @@
 """What tools ask a hub: reflection (v1 and v1alpha), health, and the fleet."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TypeAlias
 
 import grpc
@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from portcall.contract.registry import ContractRegistry
 from portcall.hub.board import Board
 from portcall.hub.fleet import Fleet
+from portcall.hub.guard import Guard
 from portcall.protos.portcall.v1 import fleet_pb2, link_pb2
 
 HUB_SERVICES = (
@@ -167,9 +168,10 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the packa
 class FleetService:
     """portcall.v1.Fleet."""
 
-    def __init__(self, fleet: Fleet, board: Board) -> None:
+    def __init__(self, fleet: Fleet, board: Board, guard: Guard | None = None) -> None:
         self._fleet = fleet
         self._board = board
+        self._guard = guard
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the service for a `grpc.aio.Server`."""
@@ -181,4 +183,14 @@ class FleetService:
         return grpc.method_handlers_generic_handler("portcall.v1.Fleet", {"ListWorkers": method})
 
     async def _list_workers(self, _: fleet_pb2.ListWorkersRequest, __: Context) -> fleet_pb2.ListWorkersReply:
-        return fleet_pb2.ListWorkersReply(workers=self._fleet.statuses(self._board.now))
+        refusals = None if self._guard is None else self._guard.refusals
+        return fleet_pb2.ListWorkersReply(
+            workers=self._fleet.statuses(self._board.now), refusals=None if refusals is None else _refusals(refusals)
+        )
+
+
+def _refusals(counts: Mapping[grpc.StatusCode, int]) -> fleet_pb2.Refusals:
+    return fleet_pb2.Refusals(
+        unauthenticated=counts[grpc.StatusCode.UNAUTHENTICATED],
+        permission_denied=counts[grpc.StatusCode.PERMISSION_DENIED],
+    )

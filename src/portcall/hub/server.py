@@ -3,19 +3,25 @@
 import asyncio
 import logging
 import types
+from collections.abc import Sequence
 from typing import Self
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
-from portcall.errors import ConfigurationError
 from portcall.hub.board import Board
 from portcall.hub.config import HubConfig
 from portcall.hub.fleet import Fleet
+from portcall.hub.guard import Guard, Guarded
+from portcall.hub.identity import ServerIdentity
 from portcall.hub.ingress import Ingress
+from portcall.hub.listening import listen
 from portcall.hub.questions import FleetService, Health, Reflection, own_files
 from portcall.hub.sessions import Sessions
+from portcall.hub.watching import OnCall, WatchedBoard
+from portcall.wire.access import TOKEN_VARIABLE
 from portcall.wire.limits import STREAM_BYTES_MAX
+from portcall.wire.metadata import to_frame_without_authorization
 
 logger = logging.getLogger("portcall.hub")
 
@@ -28,12 +34,17 @@ GOODBYE_S = 2.0
 class Hub:
     """A hub in this event loop. An async context manager; `stop` is idempotent.
 
+    Args:
+        config: its settings.
+        on_call: called with each call that has ended. For development: it takes time from every frame.
+
     Raises on entry:
-        ConfigurationError: the address cannot be listened on.
+        ConfigurationError: the address cannot be listened on, or a file of certificates or tokens cannot be used.
     """
 
-    def __init__(self, config: HubConfig | None = None) -> None:
+    def __init__(self, config: HubConfig | None = None, *, on_call: OnCall | None = None) -> None:
         self._config = config or HubConfig()
+        self._on_call = on_call
         self._server: grpc.aio.Server | None = None
         self._address = ""
         self._stopped: asyncio.Future[None] | None = None
@@ -42,6 +53,11 @@ class Hub:
     def address(self) -> str:
         """Return where the hub listens, with the port that it was given."""
         return self._address
+
+    @property
+    def fleet(self) -> Fleet:
+        """Return the workers of a hub that has started."""
+        return self._fleet
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -55,12 +71,13 @@ class Hub:
     async def start(self) -> None:
         """Listen. Returns once calls can come."""
         config = self._config
-        self._board = Board(config.limits)
+        identity = None if config.tls is None else ServerIdentity(config.tls)
+        self._guard = _guard(config)
         self._fleet = Fleet()
+        self._board = self._make_board()
         self._fleet.registry.add_files(own_files())
-        self._sessions = Sessions(config, self._board, self._fleet)
+        self._sessions = Sessions(config, self._board, self._fleet, self._guard)
         self._health = Health(self._fleet)
-        self._ingress = Ingress(self._board, self._fleet.registry, config.message_bytes_max)
         server = grpc.aio.server(
             options=(
                 ("grpc.max_receive_message_length", max(config.message_bytes_max, STREAM_BYTES_MAX)),
@@ -76,18 +93,33 @@ class Hub:
             )
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        server.add_generic_rpc_handlers(
-            (
-                self._sessions.handler(),
-                FleetService(self._fleet, self._board).handler(),
-                *Reflection(self._fleet.registry).handlers(),
-                self._ingress,
-            )
-        )
-        self._address = _listen(server, config.listen)
+        server.add_generic_rpc_handlers((self._sessions.handler(), *self._native_handlers()))
+        self._address = listen(server, config.listen, None if identity is None else identity.credentials())
         await server.start()
         self._server = server
+        if self._guard is not None:
+            self._guard.start()
         logger.debug("Listening on %s", self._address)
+
+    def _make_board(self) -> Board:
+        if self._on_call is None:
+            return Board(self._config.limits)
+        return WatchedBoard(self._config.limits, self._fleet.registry.kind, self._on_call)
+
+    def _native_handlers(self) -> Sequence[grpc.GenericRpcHandler]:
+        """Return what answers native calls, behind a guard if there is one."""
+        registry = self._fleet.registry
+        answering = (
+            FleetService(self._fleet, self._board, self._guard).handler(),
+            *Reflection(registry).handlers(),
+        )
+        ingress = Ingress(self._board, registry, self._config.message_bytes_max)
+        self._ingresses = [ingress]
+        if self._guard is None:
+            return (*answering, ingress)
+        hiding = Ingress(self._board, registry, self._config.message_bytes_max, to_frame_without_authorization)
+        self._ingresses.append(hiding)
+        return (Guarded(self._guard, answering, ingress, hiding),)
 
     async def wait(self) -> None:
         """Wait until the hub has stopped."""
@@ -103,22 +135,20 @@ class Hub:
         self._health.close()
         if grace_s > 0:
             await self._board.wait_quiet(grace_s)
-        self._ingress.close()
+        for ingress in self._ingresses:
+            ingress.close()
         self._sessions.say_goodbye()
         await server.stop(GOODBYE_S if len(self._sessions) else 0)
         self._sessions.close()
+        if self._guard is not None:
+            await self._guard.stop()
         self._board.close()
 
 
-def _listen(server: grpc.aio.Server, address: str) -> str:
-    """Bind the server; return the address with its real port."""
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError:
-        port = 0
-    if not port:
-        raise ConfigurationError(
-            f"cannot listen on {address}: another process listens there, or the address is not this machine's."
-            " Choose another with --listen"
-        )
-    return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+def _guard(config: HubConfig) -> Guard | None:
+    """Return what checks tokens, or None where nobody needs one."""
+    if config.token_file is not None:
+        return Guard(file=config.token_file, reread_s=config.reread_s)
+    if config.token is not None:
+        return Guard(text=f"worker,client {config.token} {TOKEN_VARIABLE}")
+    return None

@@ -5,7 +5,6 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from enum import Enum
 from typing import TypeAlias
 
 import grpc
@@ -19,8 +18,11 @@ from portcall.errors import ProtocolError
 from portcall.hub.board import Board
 from portcall.hub.config import HubConfig
 from portcall.hub.fleet import Fleet
+from portcall.hub.guard import Guard
+from portcall.hub.tokens import Refusal, Role, Token
 from portcall.protos.link_rules import PROTOCOL_VERSION
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome
+from portcall.wire.limits import Liveness
 from portcall.wire.link import Link, LinkState, goodbye_batch
 from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, PeerNotReadingError, Pump, StreamLostError
 
@@ -34,20 +36,30 @@ SAY_S = 2.0
 
 NAME_CHARACTERS_MAX = 200
 
+REVOKED = "the token that the link came with is no longer good for it"
+
+PROBE_S_MAX = 86_400.0
+PROBE_LIVENESS = Liveness(ping_interval_s=PROBE_S_MAX, pings_missed_max=0)
+"""A probe's stream is not pinged, and lasts a day at most."""
+
 ServerContext: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
-
-
-class Role(Enum):
-    """What is at the other end of a link."""
-
-    WORKER = "worker"
-    CLIENT = "client"
 
 
 class Session:
     """One link's life at the hub, over as many streams as it takes."""
 
-    __slots__ = ("_board", "_fleet", "dropped", "grace_timer", "link", "port", "task", "token")
+    __slots__ = (
+        "_board",
+        "_fleet",
+        "access_token",
+        "dropped",
+        "grace_timer",
+        "is_revoked",
+        "link",
+        "port",
+        "task",
+        "token",
+    )
 
     def __init__(self, token: bytes, link: Link, port: WorkerPort | ClientPort, board: Board, fleet: Fleet) -> None:
         self.token = token
@@ -60,6 +72,10 @@ class Session:
         self.dropped: asyncio.Future[None] | None = None
         """Set while another stream waits for this one to let go of the link."""
         self.grace_timer: asyncio.TimerHandle | None = None
+        self.access_token: Token | None = None
+        """The token that its last stream came with, where the hub wants one."""
+        self.is_revoked = False
+        """Set when that token is no longer good for this."""
 
     @property
     def role(self) -> Role:
@@ -69,12 +85,21 @@ class Session:
     def on_frames(self, frames: Sequence[Frame]) -> None:
         """Pass what arrived to the switchboard."""
         if isinstance(self.port, WorkerPort):
+            if not (frames[0].call_id or frames[0].HasField("ends")):
+                frames = self._take_reports(self.port, frames)
             was_draining = self.port.is_draining
             self._board.from_worker(self.port, frames)
             if self.port.is_draining is not was_draining:
                 self._fleet.note_change()
         else:
             self._board.from_client(self.port, frames)
+
+    def _take_reports(self, port: WorkerPort, frames: Sequence[Frame]) -> Sequence[Frame]:
+        """Keep what a worker says of its processes; return what is the switchboard's. Reports stand before calls."""
+        for frame in frames:
+            if not frame.call_id and frame.HasField("report"):
+                self._fleet.note_report(port, frame.report, self._board.now)
+        return [frame for frame in frames if frame.call_id or not frame.HasField("report")]
 
     def suspend(self) -> None:
         """Note that the stream is gone."""
@@ -113,7 +138,10 @@ class Session:
 class Sessions:
     """The handlers of `portcall.v1.Hub`, and every session that lives."""
 
-    def __init__(self, config: HubConfig, board: Board, fleet: Fleet) -> None:
+    def __init__(self, config: HubConfig, board: Board, fleet: Fleet, guard: Guard | None = None) -> None:
+        self._guard = guard
+        if guard is not None:
+            guard.on_change(self._end_revoked)
         self._config = config
         self._board = board
         self._fleet = fleet
@@ -150,9 +178,13 @@ class Sessions:
 
     async def _serve(self, role: Role, context: ServerContext) -> None:
         """Serve one stream from its hello to its end."""
+        access_token = await self._admit(role, context)
         try:
             async with asyncio.timeout(HELLO_S):
                 hello = await _read_hello(context)
+            if hello.is_probe:
+                await self._serve_probe(hello, context)
+                return
             session, welcome = await self._begin(role, hello, context.peer())
         except TimeoutError:
             await _say(context, goodbye_batch(Goodbye.REASON_REFUSED, f"no hello came within {HELLO_S:g} s"))
@@ -163,17 +195,54 @@ class Sessions:
             return
         task = session.task = asyncio.current_task()
         assert task is not None
+        session.access_token = access_token
+        self._check_token(session)
         try:
             await _say(context, Frames(frames=[Frame(welcome=welcome)]).SerializeToString())
             await self._pump(session, context)
         except asyncio.CancelledError:
-            if session.dropped is None:
+            if session.dropped is None and not session.is_revoked:
                 raise
             task.uncancel()
         finally:
             is_superseded = self._note_drop(session)
-        if is_superseded:
+        if session.is_revoked:
+            await _say(context, goodbye_batch(Goodbye.REASON_REFUSED, REVOKED))
+        elif is_superseded:
             await _say(context, goodbye_batch(Goodbye.REASON_SUPERSEDED, "the session goes on on another stream"))
+
+    async def _admit(self, role: Role, context: ServerContext) -> Token | None:
+        """Return the token that a stream comes with, if the hub wants one; else this does not return."""
+        if self._guard is None:
+            return None
+        verdict = self._guard.judge(role, tuple(context.invocation_metadata() or ()))
+        if isinstance(verdict, Refusal):
+            await self._guard.refuse(verdict, f"a {role.value}'s link", context)
+        return verdict.token
+
+    def _check_token(self, session: Session) -> None:
+        """End a session whose token is no longer good for it."""
+        token = session.access_token
+        if self._guard is None or token is None or self._guard.still_admits(token, session.role):
+            return
+        logger.warning("The token '%s' is no longer good for %s: ended its link", token.name, session.port.name)
+        session.is_revoked = True
+        self._end(session)
+        if session.task is not None:
+            session.task.cancel()
+
+    def _end_revoked(self) -> None:
+        for session in list(self._sessions.values()):
+            self._check_token(session)
+
+    async def _serve_probe(self, hello: Hello, context: ServerContext) -> None:
+        """Say what a link would be told, and answer pings."""
+        _check_protocol(hello)
+        await _say(context, Frames(frames=[Frame(welcome=self._welcome())]).SerializeToString())
+        link = Link()
+        link.establish()
+        with contextlib.suppress(StreamLostError, PeerLeftError, ProtocolError):
+            await Pump(link, context, _no_frames, PROBE_LIVENESS).run()
 
     async def _pump(self, session: Session, context: ServerContext) -> None:
         """Run the link on this stream until either is over; end the session if that is."""
@@ -194,11 +263,7 @@ class Sessions:
 
     async def _begin(self, role: Role, hello: Hello, peer: str) -> tuple[Session, Welcome]:
         """Return the session that this hello resumes, or a new one."""
-        if hello.protocol != PROTOCOL_VERSION:
-            raise ProtocolError(
-                f"the hello speaks version {hello.protocol} of the link, this hub speaks {PROTOCOL_VERSION};"
-                f" use the same Portcall version on both sides (the hub has {__version__})"
-            )
+        _check_protocol(hello)
         session = self._sessions.get(hello.session)
         if session is not None and session.role is role:
             await self._supersede(session)
@@ -238,16 +303,17 @@ class Sessions:
         logger.info("A %s attached: %s", role.value, port.name)
         return session
 
-    def _welcome(self, session: Session, *, is_resumed: bool) -> Welcome:
+    def _welcome(self, session: Session | None = None, *, is_resumed: bool = False) -> Welcome:
         return Welcome(
             protocol=PROTOCOL_VERSION,
-            session=session.token,
+            session=None if session is None else session.token,
             resumed=is_resumed,
-            received=session.link.received if is_resumed else 0,
+            received=session.link.received if session is not None and is_resumed else 0,
             grace_ms=int(self._config.grace_s * 1e3),
             message_bytes_max=self._config.message_bytes_max,
             agent=f"portcall-hub/{__version__}",
             ping_interval_ms=int(self._config.liveness.ping_interval_s * 1e3),
+            takes_reports=True,
         )
 
     def _note_drop(self, session: Session) -> bool:
@@ -274,6 +340,18 @@ async def _say(context: ServerContext, batch: bytes) -> None:
     with contextlib.suppress(*STREAM_ERRORS, TimeoutError):
         async with asyncio.timeout(SAY_S):
             await context.write(batch)
+
+
+def _no_frames(_: Sequence[Frame]) -> None:
+    raise ProtocolError("a probe has no calls")
+
+
+def _check_protocol(hello: Hello) -> None:
+    if hello.protocol != PROTOCOL_VERSION:
+        raise ProtocolError(
+            f"the hello speaks version {hello.protocol} of the link, this hub speaks {PROTOCOL_VERSION};"
+            f" use the same Portcall version on both sides (the hub has {__version__})"
+        )
 
 
 async def _read_hello(context: ServerContext) -> Hello:

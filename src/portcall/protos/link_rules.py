@@ -67,16 +67,16 @@ def single_open(shared: Open, call_id: int, message: bytes) -> Frame:
 
 
 def singly(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Yield frames with those of many calls taken apart."""
+    """Yield frames with those of many calls taken apart, as far as both of their columns go."""
     for frame in frames:
         if frame.call_id:
             yield frame
         elif frame.HasField("opens"):
             opens = frame.opens
-            for call_id, message in zip(opens.call_ids, opens.messages, strict=True):
+            for call_id, message in zip(opens.call_ids, opens.messages, strict=False):
                 yield single_open(opens.shared, call_id, message)
         elif frame.HasField("ends"):
-            for call_id, message in zip(frame.ends.call_ids, frame.ends.messages, strict=True):
+            for call_id, message in zip(frame.ends.call_ids, frame.ends.messages, strict=False):
                 yield Frame(call_id=call_id, end=End(message=message))
         else:
             yield frame

@@ -18,12 +18,23 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from portcall._version import __version__
-from portcall.errors import ProtocolError
+from portcall.errors import ConfigurationError, ProtocolError
 from portcall.protos.link_rules import PROTOCOL_VERSION
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome, WorkerHello
+from portcall.wire.access import Access
+from portcall.wire.diagnosis import REFUSALS, explain
 from portcall.wire.limits import STREAM_BYTES_MAX, Liveness
 from portcall.wire.link import Link, LinkState, goodbye_batch
-from portcall.wire.pump import STREAM_ERRORS, PeerLeftError, Pump, StreamLostError, describe
+from portcall.wire.native import dial, link_metadata
+from portcall.wire.pump import (
+    STREAM_ERRORS,
+    PeerLeftError,
+    Pump,
+    ReasonLostError,
+    StreamLostError,
+    describe,
+    is_reason_lost,
+)
 
 logger = logging.getLogger("portcall.link")
 
@@ -31,6 +42,9 @@ AGENT = f"portcall-python/{__version__}"
 
 ATTACH = "/portcall.v1.Hub/Attach"
 SESSION = "/portcall.v1.Hub/Session"
+
+REASONS_LOST_MAX = 2
+"""How often an attempt is made again at once because its failure has no reason; see `ReasonLostError`."""
 
 STREAM_OPTIONS = (
     ("grpc.max_receive_message_length", STREAM_BYTES_MAX),
@@ -48,6 +62,14 @@ class Connectivity(Enum):
     READY = "ready"
     FAILING = "failing"
     CLOSED = "closed"
+
+
+class _RefusedError(StreamLostError):
+    """The hub does not take our credentials."""
+
+    def __init__(self, code: grpc.StatusCode, words: str) -> None:
+        super().__init__(words)
+        self.code = code
 
 
 class LinkOwner(Protocol):
@@ -84,7 +106,7 @@ class Backoff:
 class DialerConfig:
     """Where and how to dial."""
 
-    target: str
+    access: Access
     path: str
     worker: WorkerHello | None = None
     backoff: Backoff = field(default_factory=Backoff)
@@ -107,11 +129,22 @@ class Dialer:
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
         self._is_closing = False
+        self.refusal: grpc.StatusCode | None = None
+        """UNAUTHENTICATED or PERMISSION_DENIED, if the hub did not take our credentials when it was dialled last."""
 
     def start(self) -> None:
         """Begin to dial, in a task of the dialer's own. Idempotent."""
         if self._task is None and not self._is_closing:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"dialer {self._config.target}")
+            name = f"dialer {self._config.access.target}"
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
+
+    async def pause(self) -> None:
+        """Let go of the stream, but keep the session: `start` resumes it within its grace period."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+            self._suspend("paused")
 
     async def close(self) -> None:
         """Send what is queued, say goodbye and stop. Idempotent, and safe before `start`."""
@@ -132,21 +165,32 @@ class Dialer:
         while not self._is_closing:
             self._owner.on_connectivity(Connectivity.CONNECTING, "dialling")
             try:
-                await self._attach_once()
+                await self._attach()
             except StreamLostError as error:
+                self.refusal = error.code if isinstance(error, _RefusedError) else None
                 self._note_drop(str(error))
             except PeerLeftError as error:
+                self.refusal = None
                 self._note_drop(str(error))
                 self._lose_session(str(error))
             except Exception as error:
                 # A defect of ours must not take a worker out of the fleet for good.
-                logger.exception("The link to %s failed in a way that it should not", self._config.target)
+                logger.exception("The link to %s failed in a way that it should not", self._config.access.target)
                 self._note_drop(str(error))
                 self._lose_session(str(error))
             if self._is_closing:
                 return
             await asyncio.sleep(self._config.backoff.delay_s(self._attempt, self._rng))
             self._attempt += 1
+
+    async def _attach(self) -> None:
+        """Make one attempt, and at once another if it fails and nobody can say why; see `_attach_once`."""
+        for _ in range(REASONS_LOST_MAX):
+            try:
+                return await self._attach_once()
+            except ReasonLostError:
+                pass
+        return await self._attach_once()
 
     async def _attach_once(self) -> None:
         """Make one attempt, and stay for as long as it holds.
@@ -155,15 +199,22 @@ class Dialer:
             StreamLostError: the attempt failed, or held and then broke.
             PeerLeftError: the hub ended the session or refused the hello.
         """
-        async with grpc.aio.insecure_channel(self._config.target, options=STREAM_OPTIONS) as channel:
-            stream: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(self._config.path)()
+        access = self._config.access
+        try:
+            channel, metadata = dial(access, STREAM_OPTIONS), link_metadata(access)
+        except ConfigurationError as error:
+            # A file that is being replaced, or was replaced by a wrong one: it may be right the next time.
+            raise StreamLostError(str(error)) from None
+        async with channel:
+            method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(self._config.path)
+            stream = method(metadata=metadata)
             try:
                 async with asyncio.timeout(self._config.handshake_s):
                     welcome = await self._shake_hands(stream)
             except TimeoutError:
                 raise StreamLostError(f"no answer to the hello within {self._config.handshake_s:g} s") from None
             except STREAM_ERRORS as error:
-                raise StreamLostError(describe(error)) from None
+                raise self._explained(error) from None
             if welcome.resumed and not self._session:
                 await _say(stream, goodbye_batch(Goodbye.REASON_DONE, "the session is over on this side"))
                 raise StreamLostError("the grace period ran out while the session was being resumed")
@@ -183,7 +234,9 @@ class Dialer:
             worker=self._config.worker,
             agent=AGENT,
         )
-        await stream.write(Frames(frames=[Frame(hello=hello)]).SerializeToString())
+        with contextlib.suppress(*STREAM_ERRORS):
+            # A refusal may be here before the hello has left; reading says what it is.
+            await stream.write(Frames(frames=[Frame(hello=hello)]).SerializeToString())
         answer = await stream.read()
         if not isinstance(answer, bytes):
             raise StreamLostError("the hub ended the stream before it said welcome")
@@ -197,6 +250,15 @@ class Dialer:
             raise StreamLostError("what answers there is not a Portcall hub: it said something else than welcome")
         return frames[0].welcome
 
+    def _explained(self, error: BaseException) -> StreamLostError:
+        """Say why the hub could not be had."""
+        if not isinstance(error, grpc.aio.AioRpcError):
+            return StreamLostError(describe(error))
+        words = explain(self._config.access, error.code(), error.details() or "")
+        if error.code() in REFUSALS:
+            return _RefusedError(error.code(), words)
+        return ReasonLostError(words) if is_reason_lost(error) else StreamLostError(words)
+
     def _take_welcome(self, welcome: Welcome) -> None:
         if self._grace_timer is not None:
             self._grace_timer.cancel()
@@ -207,15 +269,19 @@ class Dialer:
             self._session = welcome.session
             self.link.establish()
             self._owner.on_session(self.link, welcome)
+        self.refusal = None
         self._grace_s = welcome.grace_ms / 1e3
         self._attempt = 0
         self._owner.on_connectivity(Connectivity.READY, "resumed" if welcome.resumed else "attached")
 
-    def _note_drop(self, reason: str) -> None:
+    def _suspend(self, reason: str) -> None:
         if self.link.state is LinkState.OPEN:
             self.link.suspend()
             loop = asyncio.get_running_loop()
             self._grace_timer = loop.call_later(self._grace_s, self._lose_session, f"link lost: {reason}")
+
+    def _note_drop(self, reason: str) -> None:
+        self._suspend(reason)
         if not self._is_closing:
             self._owner.on_connectivity(Connectivity.FAILING, reason)
 

@@ -198,9 +198,9 @@ class Link:
         """Forget the chunks that a call has waiting."""
         self._outbox.drop_chunks(call_id)
 
-    def take_unsent_calls(self) -> dict[int, list[Frame]]:
-        """Remove and return the frames of the calls of which nothing has left."""
-        return self._outbox.take_unsent_calls()
+    def take_unsent_calls(self, calls: dict[int, list[Frame]] | None = None) -> dict[int, list[Frame]]:
+        """Remove and return the frames of the calls of which nothing has left; those of `calls` are added to theirs."""
+        return self._outbox.take_unsent_calls(calls)
 
     def next_batch(self) -> bytes | None:
         """Return the next batch for the stream, or None if there is nothing that may be sent now."""

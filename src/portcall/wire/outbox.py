@@ -169,12 +169,14 @@ class Outbox:
             self._take_turns(parts)
         return b"".join(parts) if len(parts) > 1 else parts[0]
 
-    def take_unsent_calls(self) -> dict[int, list[Frame]]:
+    def take_unsent_calls(self, calls: dict[int, list[Frame]] | None = None) -> dict[int, list[Frame]]:
         """Remove and return the frames of the calls whose open still waits here, by call id, each in its order.
 
         Nothing of these calls has reached the other side, so they may be sent elsewhere (gRPC's transparent retry).
+        So may `calls`, of which the other side has frames that it has not looked at; what waits here is added to them.
         """
-        calls: dict[int, list[Frame]] = {}
+        if calls is None:
+            calls = {}
         turns = (Frames.FromString(alone) for turn in self._turns.values() for alone in turn)
         for batch in (*(full for full, _ in self._full), self._batch, *turns):
             for frame in singly(batch.frames):

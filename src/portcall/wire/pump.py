@@ -13,6 +13,9 @@ from portcall.wire.link import Link
 STREAM_ERRORS = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
 """All that grpc.aio raises at a stream that has ended."""
 
+REASON_LOST = (grpc.StatusCode.INTERNAL, "Internal error from Core")
+"""See `ReasonLostError`."""
+
 LAST_WRITE_S = 2.0
 """How long a peer that is about to be sent away may take to let the batch pass that is under way."""
 
@@ -29,6 +32,14 @@ class Stream(Protocol):
 
 class StreamLostError(Exception):
     """The stream beneath a link has ended; the link may resume on another. `str()` says why."""
+
+
+class ReasonLostError(StreamLostError):
+    """A stream has ended before it began, and nobody can say why.
+
+    grpcio loses the status of a stream that the other side ends at the moment in which this one writes to it: one in a
+    thousand refusals. What it says instead is `REASON_LOST`. It helps to try again.
+    """
 
 
 class PeerLeftError(Exception):
@@ -185,6 +196,11 @@ def _resolve(future: asyncio.Future[None]) -> Callable[[], None]:
             future.set_result(None)
 
     return resolve
+
+
+def is_reason_lost(error: grpc.aio.AioRpcError) -> bool:
+    """Whether grpcio has lost the status that it should tell."""
+    return (error.code(), error.details()) == REASON_LOST
 
 
 def describe(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Where whoever dials finds the hub."""
 
 import os
+from collections.abc import Mapping
 
 from portcall.errors import ConfigurationError
 
@@ -9,7 +10,7 @@ PORT_MAX = 65_535
 HUB_DEFAULT = "127.0.0.1:7070"
 
 
-def hub_target(hub: str | None) -> str:
+def hub_target(hub: str | None, environ: Mapping[str, str] = os.environ) -> str:
     """Return the hub's address as gRPC takes it: the argument, or PORTCALL_HUB, or the default.
 
     Raises:
@@ -17,7 +18,7 @@ def hub_target(hub: str | None) -> str:
     """
     source = "the hub's address"
     if hub is None:
-        hub = os.environ.get(HUB_VARIABLE) or HUB_DEFAULT
+        hub = environ.get(HUB_VARIABLE) or HUB_DEFAULT
         source = HUB_VARIABLE
     if hub.startswith(("unix:", "dns:", "ipv4:", "ipv6:")):
         return hub

@@ -236,11 +236,18 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         if self.request is not None:
             self._feed(receiver, self.request)
 
+    def begin_reply(self) -> None:
+        """Send initial metadata without entries, unless some has gone or the call is over."""
+        if not (self._are_headers_sent or self.is_given_up):
+            self._send_headers(())
+
     async def read_bytes(self) -> bytes | None:
         """Return the next message of the caller, or None if it has sent the last."""
         receiver = self._receiver
         if receiver is None:
             return None
+        if not len(receiver):
+            self._grant()  # what was withheld until there was a reader
         while not len(receiver):
             if self.is_half_closed or self.is_given_up:
                 return None
@@ -378,8 +385,12 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
                 self.on_cancel()
 
     def _grant(self) -> None:
+        """Let the caller send more, once there is a handler to read it.
+
+        Of a call that was granted nothing yet, every frame can be sent to another worker: see `Execution`.
+        """
         receiver = self._receiver
-        if receiver is not None and not (self.is_half_closed or self._is_ended):
+        if receiver is not None and self.on_cancel is not None and not (self.is_half_closed or self._is_ended):
             frame = receiver.grant()
             if frame is not None:
                 self._link.send_ahead(frame)

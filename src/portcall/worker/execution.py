@@ -5,6 +5,10 @@ each call that is under way, take them from there. A handler that never waits fo
 runner's stride, so a burst of a hundred such calls costs one task and no turn of the event loop. When a handler does
 wait, another runner goes on with the backlog. Each call runs in a copy of the context variables, as it would in a task
 of its own.
+
+Calls begin in the order of their ids, and the id of the last one that has begun is written down before its handler is
+entered. Where that is memory of another process too, whoever sent the calls knows after any death which of them can be
+sent elsewhere: those above.
 """
 
 import asyncio
@@ -14,13 +18,13 @@ import types
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import fault_of_many
-from portcall.protos.portcall.v1.link_pb2 import Frame, Open
+from portcall.protos.portcall.v1.link_pb2 import Frame, Open, Welcome
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link
 from portcall.worker.context import CANCELLED, BlockingContext, CallContext, RequestIterator
@@ -56,11 +60,19 @@ def _drive(coroutine: Coroutine[Any, Any, Any], run: Callable[..., Any], waited_
             return stop.value
 
 
-class Execution:
-    """All calls of one worker."""
+class BegunMark(Protocol):
+    """A place for one number; a list of one is, and so is shared memory."""
 
-    def __init__(self, methods: Methods, slots: int) -> None:
+    def __setitem__(self, index: int, call_id: int, /) -> None:
+        """Write at index 0."""
+
+
+class Execution:
+    """All calls of one worker. `begun` is told the id of each call before its handler is entered."""
+
+    def __init__(self, methods: Methods, slots: int, begun: BegunMark | None = None) -> None:
         self._methods = methods
+        self._begun = [0] if begun is None else begun
         self._slots = slots
         self._link = Link()
         self._calls: dict[int, CallContext] = {}
@@ -68,7 +80,8 @@ class Execution:
         self._idle: list[asyncio.Future[None]] = []
         self._runners: set[asyncio.Task[None]] = set()
         self._threads = DaemonThreads()
-        self._message_bytes_max = MESSAGE_BYTES_MAX
+        self.message_bytes_max = MESSAGE_BYTES_MAX
+        """Largest message of the calls to come, either way."""
         self._id_last = 0
         self._quiet: asyncio.Future[None] | None = None
 
@@ -77,9 +90,9 @@ class Execution:
         """Return how many calls run or are about to."""
         return len(self._calls)
 
-    def begin_session(self, link: Link, message_bytes_max: int) -> None:
+    def begin_session(self, link: Link, welcome: Welcome) -> None:
         """Serve the calls of a new session."""
-        self._link, self._message_bytes_max = link, message_bytes_max
+        self._link, self.message_bytes_max = link, welcome.message_bytes_max
         self._calls, self._id_last = {}, 0
 
     def cancel_all(self) -> None:
@@ -142,7 +155,7 @@ class Execution:
         if len(calls) >= self._slots:
             raise ProtocolError(f"call {call_id} opened where all {self._slots} slots are taken")
         self._id_last = call_id
-        call = calls[call_id] = CallContext(call_id, opening, request, self._link, calls, self._message_bytes_max, now)
+        call = calls[call_id] = CallContext(call_id, opening, request, self._link, calls, self.message_bytes_max, now)
         self._backlog.append(call)
         return call
 
@@ -167,13 +180,14 @@ class Execution:
     async def _run(self) -> None:
         """Take calls as long as there are any; then wait for more."""
         loop = asyncio.get_running_loop()
-        backlog = self._backlog
+        backlog, begun = self._backlog, self._begun
         runner = asyncio.current_task()
         assert runner is not None
         while True:
             turn_at = loop.time() + STRIDE_S
             while backlog:
                 call = backlog.popleft()
+                begun[0] = call.call_id
                 method = self._methods.get(call.opening.method)
                 call.on_cancel = runner.cancel
                 try:

@@ -6,18 +6,18 @@ import os
 import signal
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import grpc
 
 from portcall.contract.contract import describe_methods
 from portcall.errors import ConfigurationError
-from portcall.protos.portcall.v1.link_pb2 import Drain, Frame, Welcome, WorkerHello
+from portcall.protos.portcall.v1.link_pb2 import Contract, Drain, Frame, Welcome, WorkerHello
+from portcall.wire.access import Access, Tls, resolve_access
 from portcall.wire.dialer import ATTACH, Connectivity, Dialer, DialerConfig
 from portcall.wire.link import Link, LinkState
-from portcall.wire.target import hub_target
 from portcall.worker.environment import report_environment
-from portcall.worker.execution import Execution
+from portcall.worker.execution import BegunMark, Execution
 from portcall.worker.handlers import Methods, RpcHandler
 
 logger = logging.getLogger("portcall.worker")
@@ -40,9 +40,14 @@ class Worker(grpc.aio.Server):
         slots: how many calls it takes at once; a few for handlers that compute, many for those that wait.
         name: how people shall see it; if None, "HOST-PID".
         interceptors: server interceptors, the first outermost.
+        token: what proves to the hub that this program may serve, or the path of a file that has it (a `Path`); if
+            None, the environment's PORTCALL_TOKEN_FILE or PORTCALL_TOKEN.
+        tls: how to encrypt: True trusts the system's authorities, a `Tls` names others; if None, the environment says
+            (PORTCALL_TLS, PORTCALL_TLS_CA, ...), and else nothing is encrypted.
+        insecure: send a token beyond this machine although nothing is encrypted; if None, PORTCALL_INSECURE.
 
     Raises:
-        ConfigurationError: `slots` is not positive, or `hub` cannot be dialled.
+        ConfigurationError: `slots` is not positive.
     """
 
     def __init__(
@@ -52,14 +57,20 @@ class Worker(grpc.aio.Server):
         slots: int = SLOTS_DEFAULT,
         name: str | None = None,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        token: str | os.PathLike[str] | None = None,
+        tls: Tls | bool | None = None,
+        insecure: bool | None = None,
     ) -> None:
         if slots < 1:
             raise ConfigurationError(f"slots is {slots}; a worker needs at least one")
         self.hub = hub
         self.slots = slots
         self.name = name
+        self.token = token
+        self.tls = tls
+        self.insecure = insecure
         self._methods = Methods(interceptors)
-        self._execution: Execution | None = None
+        self._execution: WorkerCalls | None = None
         self._dialer: Dialer | None = None
         self._attached: asyncio.Future[None] | None = None
         self._owner: _WorkerLink | None = None
@@ -102,22 +113,13 @@ class Worker(grpc.aio.Server):
         A hub that cannot be reached is dialled again and again; bound the wait with `asyncio.timeout`.
 
         Raises:
-            ConfigurationError: no servicer was added, the worker has started before, or the hub's address is wrong.
+            ConfigurationError: no servicer was added, the worker has started before, or the hub cannot be dialled
+                as it is told to.
         """
         self._check_not_started("a worker starts once")
-        if not len(self._methods):
-            raise ConfigurationError("this worker has no methods; call add_XServicer_to_server(servicer, worker) first")
-        loop = asyncio.get_running_loop()
-        self._execution = Execution(self._methods, self.slots)
-        self._attached, self._stopped = loop.create_future(), asyncio.Event()
-        environment = report_environment()
-        hello = WorkerHello(
-            name=self.name or f"{socket.gethostname()}-{environment.pid}",
-            slots=self.slots,
-            contract=describe_methods(self._methods.specs()),
-            environment=environment,
-        )
-        config = DialerConfig(target=hub_target(self.hub), path=ATTACH, worker=hello)
+        hello, self._execution = self.hello(), self.make_calls()
+        self._attached, self._stopped = asyncio.get_running_loop().create_future(), asyncio.Event()
+        config = DialerConfig(access=self.access(), path=ATTACH, worker=hello)
         self._owner = _WorkerLink(self._execution, self._attached)
         self._dialer = Dialer(config, self._owner)
         self._dialer.start()
@@ -154,6 +156,14 @@ class Worker(grpc.aio.Server):
 
     # --- beyond grpc.aio.Server ------------------------------------------------------------------------------------
 
+    def access(self) -> Access:
+        """Return how the worker reaches its hub, with what the environment says of it now.
+
+        Raises:
+            ConfigurationError: it cannot be dialled in this way.
+        """
+        return resolve_access(self.hub, token=self.token, tls=self.tls, is_insecure=self.insecure)
+
     async def run(self, *, grace_s: float = GRACE_S_DEFAULT) -> None:
         """Serve until SIGTERM or SIGINT; then drain for up to `grace_s` seconds and return.
 
@@ -165,7 +175,7 @@ class Worker(grpc.aio.Server):
 
         def on_signal(number: signal.Signals) -> None:
             if signalled.done():
-                os._exit(128 + number)
+                self.exit_at_once(number)
             logger.info("%s: draining for up to %g s; once more stops at once", number.name, grace_s)
             signalled.set_result(None)
 
@@ -183,6 +193,38 @@ class Worker(grpc.aio.Server):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    def hello(self) -> WorkerHello:
+        """Return what the worker says of itself when it attaches.
+
+        Raises:
+            ConfigurationError: no servicer was added.
+        """
+        if not len(self._methods):
+            raise ConfigurationError("this worker has no methods; call add_XServicer_to_server(servicer, worker) first")
+        environment = report_environment()
+        return WorkerHello(
+            name=self.name or f"{socket.gethostname()}-{environment.pid}",
+            slots=self.slots,
+            contract=self._describe(),
+            environment=environment,
+        )
+
+    def make_execution(self, begun: BegunMark | None = None) -> Execution:
+        """Return what runs calls of this worker's methods in this process; for `begun` see `Execution`."""
+        return Execution(self._methods, self.slots, begun)
+
+    def make_calls(self) -> "WorkerCalls":
+        """Return what this worker's calls are given to."""
+        return self.make_execution()
+
+    def exit_at_once(self, number: signal.Signals) -> NoReturn:
+        """End the process as an unhandled signal would."""
+        os._exit(128 + number)
+
+    def _describe(self) -> Contract:
+        """Return what this worker serves."""
+        return describe_methods(self._methods.specs())
 
     async def _stop(self) -> None:
         execution, dialer, attached = self._execution, self._dialer, self._attached
@@ -207,7 +249,7 @@ class Worker(grpc.aio.Server):
             attached.set_result(None)
         self._stopped.set()
 
-    async def _drain(self, execution: Execution, dialer: Dialer) -> None:
+    async def _drain(self, execution: "WorkerCalls", dialer: Dialer) -> None:
         """Have the hub send no new calls, and finish those that run."""
         assert self._owner is not None
         link = dialer.link
@@ -217,7 +259,7 @@ class Worker(grpc.aio.Server):
             await self._owner.drain(link)
         await execution.wait_quiet()
 
-    async def _let_cancelled_calls_end(self, execution: Execution) -> None:
+    async def _let_cancelled_calls_end(self, execution: "WorkerCalls") -> None:
         """Give handlers a moment to take note of their cancellation."""
         try:
             async with asyncio.timeout(1.0):
@@ -230,10 +272,33 @@ class Worker(grpc.aio.Server):
             raise ConfigurationError(f"the worker has started; {words}")
 
 
+class WorkerCalls(Protocol):
+    """The calls that come to a worker. `Execution` runs them, `Relay` has processes run them."""
+
+    @property
+    def calls_count(self) -> int:
+        """Return how many calls are under way."""
+
+    def begin_session(self, link: Link, welcome: Welcome) -> None:
+        """Take the calls of a new session; those of the old one were cancelled."""
+
+    def on_frames(self, frames: Sequence[Frame]) -> None:
+        """Take frames of the hub."""
+
+    def cancel_all(self) -> None:
+        """Cancel every call."""
+
+    async def wait_quiet(self) -> None:
+        """Wait until no call is under way."""
+
+    async def close(self) -> None:
+        """Stop, whatever is under way."""
+
+
 class _WorkerLink:
     """What happens on the worker's link, for its dialer."""
 
-    def __init__(self, execution: Execution, attached: asyncio.Future[None]) -> None:
+    def __init__(self, execution: WorkerCalls, attached: asyncio.Future[None]) -> None:
         self._execution = execution
         self._attached = attached
         self._drained: asyncio.Future[None] | None = None
@@ -247,7 +312,7 @@ class _WorkerLink:
 
     def on_session(self, link: Link, welcome: Welcome) -> None:
         """A hub has taken the worker in."""
-        self._execution.begin_session(link, welcome.message_bytes_max)
+        self._execution.begin_session(link, welcome)
         if not self._attached.done():
             self._attached.set_result(None)
 
@@ -255,7 +320,7 @@ class _WorkerLink:
         """Pass frames on, but for the hub's word that no call will follow."""
         if any(frame.HasField("drain") for frame in frames if not frame.call_id):
             self._note_drained()
-            frames = [frame for frame in frames if frame.call_id]
+            frames = [frame for frame in frames if not frame.HasField("drain")]
         self._execution.on_frames(frames)
 
     def on_session_lost(self, reason: str, unsent: dict[int, list[Frame]]) -> None:

@@ -1,12 +1,15 @@
 """The commands: what they say of themselves, and which settings the environment can give them."""
 
+import re
 import subprocess
 import sys
 
 import click
+import grpc
 import pytest
 
 from portcall._version import __version__
+from portcall.cli.exits import CallError
 from portcall.cli.main import COMMANDS, cli, run
 from portcall.core.limits import CallLimits
 from portcall.hub import HubConfig
@@ -24,13 +27,18 @@ def test_purpose_in_the_list_begins_the_command_s_own_help(name: str) -> None:
     assert (command(name).help or "").startswith(purpose)
 
 
-@pytest.mark.parametrize("name", ["hub", "worker"])
+WAY_TO_THE_HUB = {"--hub", "--token-file", "--tls", "--tls-ca", "--tls-cert", "--tls-key", "--insecure"}
+"""The same for every command that dials a hub."""
+
+
+@pytest.mark.parametrize("name", ["hub", "worker", "dev", "attach"])
 def test_every_setting_has_a_variable_that_its_help_names(name: str) -> None:
     for option in command(name).params:
         if not isinstance(option, click.Option) or option.hidden or option.opts == ["--json"]:
             continue
-        parts = ["PORTCALL", name, *option.opts[0].removeprefix("--").split("-")]
-        expected = "PORTCALL_HUB" if option.opts == ["--hub"] else "_".join(parts).upper()
+        is_shared = name not in {"hub", "dev"} and option.opts[0] in WAY_TO_THE_HUB
+        parts = ["PORTCALL", *([] if is_shared else [name]), *option.opts[0].removeprefix("--").split("-")]
+        expected = "_".join(parts).upper()
         assert option.envvar == expected
         assert f"env: {expected}]" in (option.help or "")
 
@@ -73,3 +81,10 @@ def test_help_starts_without_grpc_and_rich() -> None:
     code = "import sys; from portcall.cli.main import run; run(['--help']); print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not {"grpc", "google.protobuf", "rich"} & set(done.stdout.splitlines())
+
+
+def test_help_of_call_has_the_exit_code_of_every_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["call", "--help"]) == 0
+    shown = re.findall(r"\b(\d\d) ([A-Z_]+)\b", capsys.readouterr().out)
+    codes = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
+    assert shown == [(str(CallError("", code.value[0]).exit_code), code.name) for code in codes]

@@ -22,6 +22,7 @@ from portcall.cli.options import as_json, count
 from portcall.cli.output import console
 from portcall.client import Channel
 from portcall.errors import ConfigurationError
+from portcall.wire.access import Access, resolve_access
 
 WORKER_OPTIONS = ("--slots", "8", "--grace", "1")
 """Few slots, so that documents are shared out while they are mined and not all at once before; but the example needs 3.
@@ -123,11 +124,12 @@ async def _mine(plan: Plan, example: Example, show: Show) -> Any:
 
 async def _mine_on(address: str, plan: Plan, example: Example, show: Show) -> Any:
     """Mine on the fleet of a hub, as soon as all workers are there."""
-    await _wait_for_workers(address, plan.worker_count)
+    # What the environment says of some other hub is not for this one.
+    await _wait_for_workers(resolve_access(address, tls=False, environ={}), plan.worker_count)
     options = example.results.MiningOptions(
         root="" if plan.root is None else str(plan.root), documents_max=plan.documents_max
     )
-    async with Channel(address) as channel:
+    async with Channel(address, tls=False) as channel:
         with show:
             try:
                 return await example.client.mine(channel, options, _Progress(plan, example, show))
@@ -154,12 +156,12 @@ class _Progress:
             self._show.advance(event.worker)
 
 
-async def _wait_for_workers(address: str, worker_count: int) -> None:
+async def _wait_for_workers(access: Access, worker_count: int) -> None:
     """Wait until the fleet is complete, so that all workers have their share even of a few documents."""
     try:
         async with asyncio.timeout(ATTACH_S):
             # A fleet can be asked, not watched.
-            while len(await asyncio.to_thread(list_workers, address)) < worker_count:  # noqa: ASYNC110
+            while len(await asyncio.to_thread(list_workers, access)) < worker_count:  # noqa: ASYNC110
                 await asyncio.sleep(ATTACH_POLL_S)
     except TimeoutError:
         raise FailedError(f"the workers have not attached within {ATTACH_S:g} s. Is this machine busy?") from None

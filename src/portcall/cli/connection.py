@@ -1,0 +1,33 @@
+"""How a command of ours reaches a hub, or any other gRPC server."""
+
+import grpc
+
+from portcall._version import __version__
+from portcall.wire.access import Access
+from portcall.wire.diagnosis import reason
+from portcall.wire.native import dial
+from portcall.wire.tokens import Entries, own_entries
+
+OPTIONS = (
+    ("grpc.primary_user_agent", f"portcall/{__version__}"),
+    # The server's own bounds count; a person who asks wants the answer.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+)
+
+
+def open_channel(access: Access) -> grpc.aio.Channel:
+    """Return a channel to a server, each call on which brings `token_metadata` by itself. Nothing is dialled yet."""
+    return dial(access, OPTIONS)
+
+
+def token_metadata(access: Access) -> Entries:
+    """Return the metadata that shows the token, if there is one. Not to be printed."""
+    token = access.read_token()
+    return () if token is None else own_entries(token)
+
+
+def unreachable(target: str, details: str) -> str:
+    """Return the words for a server that does not answer; `details` are gRPC's own."""
+    start = "Start one with 'portcall hub', or name another with --hub"
+    return f"no server answers at {target} ({reason(details)}). {start}"

@@ -1,0 +1,1 @@
+"""Programs of users: scripts that block, fork, are interrupted or simply end. Run by `test_sync.py`."""

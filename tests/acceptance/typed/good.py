@@ -1,0 +1,83 @@
+"""What a user writes, and `mypy --strict` has nothing to say against."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import assert_type
+
+import grpc
+import grpc.aio
+from talk.protos.chat_pb2 import Heard, Text
+from talk.protos.chat_pb2_grpc import ChatServicer, ChatStub, add_ChatServicer_to_server
+
+import portcall
+
+
+async def on_portcall(channel: portcall.Channel, texts: AsyncIterator[Text]) -> None:
+    chat = ChatStub(channel)
+    assert_type(chat, ChatStub[portcall.Channel])
+    assert_type(await chat.Say(Text(text="hi"), timeout=5), Heard)
+    async for heard in chat.Say.map([Text()], limit=5):
+        assert_type(heard, Heard)
+    async for either in chat.Say.map(texts, return_exceptions=True):
+        assert_type(either, Heard | grpc.aio.AioRpcError)
+    async for each in chat.Listen(Text()):
+        assert_type(each, Heard)
+    assert_type(await chat.Tell(texts), Heard)
+    async for heard in chat.Tell.map([[Text()], texts]):
+        assert_type(heard, Heard)
+    async for said in chat.Talk([Text()]):
+        assert_type(said, Heard)
+
+
+async def on_any_aio_channel(channel: grpc.aio.Channel) -> None:
+    chat = ChatStub(channel)
+    assert_type(await chat.Say(Text()), Heard)
+    call = chat.Talk()
+    await call.write(Text())
+
+
+async def without_saying_which(chat: ChatStub, channel: portcall.Channel) -> None:
+    async for heard in chat.Say.map([Text()]):
+        assert_type(heard, Heard)
+    await on_any_aio_channel(channel)
+    await without_saying_which(ChatStub(channel), channel)
+
+
+def blocking(chat: ChatStub[grpc.Channel]) -> None:
+    assert_type(chat.Say(Text()), Heard)
+    assert_type(chat.Say.future(Text()).result(), Heard)
+    for heard in chat.Listen(Text()):
+        assert_type(heard, Heard)
+    assert_type(chat.Tell(iter([Text()])), Heard)
+
+
+class Talking(ChatServicer):
+    async def Say(self, request: Text, context: grpc.aio.ServicerContext[Text, Heard]) -> Heard:
+        return Heard(times=len(request.text))
+
+    async def Listen(self, request: Text, context: grpc.aio.ServicerContext[Text, Heard]) -> AsyncIterator[Heard]:
+        yield Heard()
+
+    async def Tell(
+        self, request_iterator: AsyncIterator[Text], context: grpc.aio.ServicerContext[Text, Heard]
+    ) -> Heard:
+        return Heard(times=len([text async for text in request_iterator]))
+
+    async def Talk(self, request_iterator: AsyncIterator[Text], context: grpc.aio.ServicerContext[Text, Heard]) -> None:
+        async for text in request_iterator:
+            await context.write(Heard(times=len(text.text)))
+
+
+class Blocking(ChatServicer):
+    def Say(self, request: Text, context: grpc.ServicerContext) -> Heard:
+        return Heard()
+
+    def Talk(self, request_iterator: Iterator[Text], context: grpc.ServicerContext) -> Iterator[Heard]:
+        for text in request_iterator:
+            yield Heard(times=len(text.text))
+
+
+worker = portcall.Worker()
+add_ChatServicer_to_server(Talking(), worker)
+add_ChatServicer_to_server(Blocking(), worker)
+with grpc.insecure_channel("localhost:7070") as plain:
+    blocking(ChatStub(plain))

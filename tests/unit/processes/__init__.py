@@ -1,0 +1,1 @@
+"""A worker in several processes: what is decided, without any process."""

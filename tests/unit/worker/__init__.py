@@ -1,0 +1,1 @@
+"""The worker's side: what its sidecar makes of what others say."""
