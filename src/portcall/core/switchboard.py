@@ -33,6 +33,7 @@ from portcall.core.passing import (
     credit_up,
     half_close_up,
     headers_down,
+    is_keyed,
     message_down,
     message_up,
     trim_metadata,
@@ -73,6 +74,8 @@ class Switchboard(Lines):
 
     def __init__(self, limits: CallLimits, now: float) -> None:
         super().__init__(limits, now)
+        self.keyed: WorkerPort | None = None
+        """Takes the calls whose metadata makes them jobs, whatever their methods."""
         self.is_closing = False
         """Refuse new calls, because the hub is about to stop."""
 
@@ -249,7 +252,10 @@ class Switchboard(Lines):
             call.deadline = now + timeout_us / 1e6
             self._wake_at(call.deadline, call)
         route = self._routes.known.get(call.method)
-        worker = route.best_worker() if route is not None else None
+        if extra and self.keyed is not None and is_keyed(opening.metadata):
+            worker: WorkerPort | None = self.keyed
+        else:
+            worker = route.best_worker() if route is not None else None
         if worker is None:
             self._wait(call, route, now)
             return
@@ -264,6 +270,10 @@ class Switchboard(Lines):
             raise ProtocolError(fault)
         if call_ids[0] <= client.id_last or not all(map(lt, call_ids, call_ids[1:])):
             raise ProtocolError(f"calls {call_ids[0]} to {call_ids[-1]} opened after {client.id_last}: ids must rise")
+        if self.keyed is not None and shared.metadata and is_keyed(shared.metadata):
+            for call_id, message in zip(call_ids, messages, strict=True):
+                self._open(client, single_open(shared, call_id, message), now, is_unread=is_unread)
+            return
         client.id_last = call_ids[-1]
         if opens.jobs or opens.attempts or shared.HasField("attempt"):
             self._take_attempts(client, opens, now)
