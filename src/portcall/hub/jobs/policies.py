@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodDescriptor
 from google.protobuf.message import DecodeError
 
 from portcall.contract.contract import Contract
-from portcall.contract.descriptors import WELL_KNOWN_FILES, shown
+from portcall.contract.descriptors import shown
 from portcall.core.jobs.policy import PolicyError, options_of, parse_policy
 from portcall.core.jobs.values import value_reader
 from portcall.protos.portcall.v1.options_pb2 import JobOptions
@@ -90,10 +90,6 @@ def _methods(files: tuple[FileDescriptorProto, ...]) -> Iterator[tuple[str, Meth
 def _pool(files: tuple[FileDescriptorProto, ...]) -> descriptor_pool.DescriptorPool:
     """Return a pool of these files alone; protobuf's default pool belongs to the code of this process."""
     pool = descriptor_pool.DescriptorPool()
-    names = {file.name for file in files}
-    for name, serialised in WELL_KNOWN_FILES.items():
-        if name not in names:
-            pool.AddSerializedFile(serialised)
     for file in files:
         pool.AddSerializedFile(file.SerializeToString())
     return pool
