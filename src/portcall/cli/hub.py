@@ -14,6 +14,7 @@ from portcall._version import __version__
 from portcall.cli.ending import stop_signals
 from portcall.cli.exits import FailedError
 from portcall.cli.options import as_json, count, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
+from portcall.core.jobs.limits import JobLimits
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
 from portcall.hub import Hub, HubConfig, ServerTls
@@ -95,6 +96,22 @@ With --json the hub prints one line to stdout, when it is ready:
     metavar="FILE",
     shown="no jobs",
     variable="PORTCALL_HUB_STORE",
+)
+@setting(
+    "--adopt",
+    "After a start, how long workers may take to come back with the jobs that they ran; these then run again.",
+    type=seconds,
+    metavar="S",
+    default=_CONFIG.job_limits.adopt_s,
+    variable="PORTCALL_HUB_ADOPT",
+)
+@setting(
+    "--jobs-kept-max",
+    "Most ended jobs that are kept; more go before their time, the first to go first.",
+    type=count,
+    metavar="N",
+    default=_CONFIG.job_limits.ended_max,
+    variable="PORTCALL_HUB_JOBS_KEPT_MAX",
 )
 @setting(
     "--insecure",
@@ -198,6 +215,8 @@ def hub(
     tls_ca: Path | None,
     token_file: Path | None,
     store: Path | None,
+    adopt: float,
+    jobs_kept_max: int,
     drain: float,
     grace: float,
     worker_wait: float,
@@ -219,6 +238,7 @@ def hub(
         token_file=token_file,
         token=None if token_file is not None else os.environ.get(TOKEN_VARIABLE) or None,
         store=store,
+        job_limits=JobLimits(adopt_s=adopt, ended_max=jobs_kept_max),
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         streams_max=streams_max,
