@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from portcall._version import __version__
+from portcall.cli.backup import backup
 from portcall.cli.ending import stop_signals
 from portcall.cli.exits import FailedError
 from portcall.cli.options import as_json, count, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
@@ -31,14 +32,18 @@ GC_THRESHOLDS = (2_000, 20, 100)
 _CONFIG = HubConfig()
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[backup FILE]",
     epilog="""\b
 Examples:
   portcall hub                                     this machine only
+  portcall hub --store jobs.db                     and it keeps jobs, in this file
   portcall hub --listen unix:/run/portcall.sock    programs of this user alone
   portcall hub --listen 0.0.0.0:7070 --insecure    a network that is guarded
   portcall hub --listen 0.0.0.0:7070 --tls-cert hub.pem --tls-key hub.key
       --token-file tokens                          any network
+  portcall hub backup copy.db                      copy the jobs of a hub that runs
 
 Certificates and tokens are taken from their files anew when these change. Instead of --token-file, PORTCALL_TOKEN may
 hold one token that is good for workers and clients. docs/security.md shows how to make all of it.
@@ -48,7 +53,7 @@ second one stops at once.
 
 \b
 With --json the hub prints one line to stdout, when it is ready:
-  {"event": "ready", "address": "HOST:PORT", "pid": N, "version": "X.Y.Z"}"""
+  {"event": "ready", "address": "HOST:PORT", "pid": N, "version": "X.Y.Z"}""",
 )
 @setting(
     "--listen",
@@ -206,7 +211,9 @@ With --json the hub prints one line to stdout, when it is ready:
 @log_level("PORTCALL_HUB_LOG_LEVEL")
 @as_json
 @exit_with_stdin
+@click.pass_context
 def hub(
+    ctx: click.Context,
     *,
     listen: str,
     insecure: bool,
@@ -231,6 +238,8 @@ def hub(
     is_json: bool,
 ) -> None:
     """Run the hub, which workers and clients connect to."""
+    if ctx.invoked_subcommand is not None:
+        return
     config = HubConfig(
         listen=listen,
         is_insecure=insecure,
@@ -251,6 +260,9 @@ def hub(
     )
     start_logging(log_level)
     asyncio.run(_serve(config, drain_s=drain, is_json=is_json))
+
+
+hub.add_command(backup)
 
 
 async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
