@@ -17,6 +17,7 @@ from typing import Any, Self
 from portcall.contract.contract import Contract
 from portcall.core.attempts import release
 from portcall.core.calls import WorkerPort
+from portcall.core.jobs.batch import Written
 from portcall.core.jobs.dispatch import Capacity
 from portcall.core.jobs.effects import Effects, StopReason, Submitted
 from portcall.core.jobs.engine import JobEngine
@@ -87,7 +88,7 @@ class JobKeeper:
         self._engine: JobEngine
         self._timer: asyncio.TimerHandle | None = None
         self._is_turn_due = False
-        self._writing: asyncio.Future[Any] | None = None
+        self._writing: asyncio.Future[Written] | None = None
         self._quiet: asyncio.Future[None] | None = None
         self._is_closed = False
         self.is_claiming = True
@@ -256,38 +257,46 @@ class JobKeeper:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Give the store what has gathered."""
+        """Give the store what has gathered, if it is free."""
         self._is_turn_due = False
-        if self._writing is not None or self._is_closed or self.crashed.done():
-            return
-        try:
-            batch = self._engine.plan(self._capacities(), self.clock())
-            self._perform(self._engine.take_effects())
-        except Exception as error:  # noqa: BLE001  # whatever it is, nothing is kept any more
-            self._crash(error)
-            return
-        if batch is not None:
-            self._writing = self._store_write(batch)
-            return
-        self._rest()
+        if self._writing is None and not (self._is_closed or self.crashed.done()):
+            self._guarded(self._go_on, Effects())
 
-    def _store_write(self, batch: Any) -> "asyncio.Future[Any]":
-        writing = self.store.write(batch)
-        writing.add_done_callback(self._landed)
-        return writing
-
-    def _landed(self, writing: "asyncio.Future[Any]") -> None:
-        """Take the store's answer."""
+    def _landed(self, writing: "asyncio.Future[Written]") -> None:
+        """Take the store's answer, and give it the next batch."""
         self._writing = None
+        self._guarded(self._take_answer, writing)
+
+    def _guarded(self, step: Callable[[Any], None], about: Any) -> None:
+        """Take a step. Whatever it raises, nothing is kept any more."""
         try:
-            self._settle(writing)
-            self._perform(self._engine.take_effects())
+            step(about)
         except Exception as error:  # noqa: BLE001  # see above
             self._crash(error)
-            return
-        self._turn()
 
-    def _settle(self, writing: "asyncio.Future[Any]") -> None:
+    def _take_answer(self, writing: "asyncio.Future[Written]") -> None:
+        self._settle(writing)
+        self._go_on(self._engine.take_effects())
+
+    def _go_on(self, effects: Effects) -> None:
+        """Do what is wanted, and give the store what has gathered.
+
+        What takes slots or makes others forget comes before the next batch is planned, since that asks for free slots. All
+        the rest is done while the store writes.
+        """
+        self._desk.recorded(effects.recorded)
+        self._desk.stop(effects.stops)
+        self._desk.start(effects.starts)
+        batch = self._engine.plan(self._capacities(), self.clock())
+        if batch is not None:
+            self._writing = self.store.write(batch)
+            self._writing.add_done_callback(self._landed)
+        self._tell(effects)
+        self._perform(self._engine.take_effects())
+        if batch is None:
+            self._rest()
+
+    def _settle(self, writing: "asyncio.Future[Written]") -> None:
         now = self.clock()
         try:
             written = writing.result()
@@ -318,11 +327,15 @@ class JobKeeper:
         self._board.switchboard.on_free = self.poke if self._engine.has_ready else None
 
     def _perform(self, effects: Effects) -> None:
-        """Do what the engine wants, in the order that it names."""
-        if effects.recorded:
-            self._desk.recorded(effects.recorded)
-        if effects.outcomes:
-            self.listeners.tell(effects.outcomes)
+        """Do what is wanted."""
+        self._desk.recorded(effects.recorded)
+        self._desk.stop(effects.stops)
+        self._desk.start(effects.starts)
+        self._tell(effects)
+
+    def _tell(self, effects: Effects) -> None:
+        """Tell those who wait, in the order that the engine names."""
+        self.listeners.tell(effects.outcomes)
         for on_answer, jobs in effects.answers:
             on_answer(jobs)
         if effects.told:
@@ -332,11 +345,7 @@ class JobKeeper:
             on_done("")
         for on_done, words in effects.failed:
             on_done(words)
-        if effects.stops:
-            self._desk.stop(effects.stops)
-        if effects.starts:
-            self.listeners.tell_begun(effects.starts)
-            self._desk.start(effects.starts)
+        self.listeners.tell_begun(effects.starts)
 
     async def _flush(self) -> None:
         """Wait until the store has all that there is to store, or cannot store it."""

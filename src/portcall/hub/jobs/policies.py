@@ -28,13 +28,10 @@ class Policies:
 
     def __init__(self) -> None:
         self._faults: dict[str, str] = {}
-        self._seen: set[str] = set()
-        """Fingerprints of contracts that need not be read again, since nothing was read between."""
-
-    @property
-    def has_faults(self) -> bool:
-        """Whether there are methods that cannot be jobs."""
-        return bool(self._faults)
+        self._last = ""
+        """Fingerprint of the contract that was read last, and need not be read again."""
+        self.version = 0
+        """Rises with each contract that is read."""
 
     def fault(self, method: str) -> str:
         """Return why there can be no new jobs of a method, in words; empty if there can."""
@@ -42,9 +39,10 @@ class Policies:
 
     def read(self, contract: Contract, worker: str) -> Iterator[tuple[str, JobOptions, ReadValue | None]]:
         """Yield the options of each method of a contract that can have jobs; remember what is wrong with the others."""
-        if self._seen == {contract.fingerprint}:
+        if self._last == contract.fingerprint:
             return
-        self._seen = {contract.fingerprint}
+        self._last = contract.fingerprint
+        self.version += 1
         pool: descriptor_pool.DescriptorPool | None = None
         declared = dict(_methods(contract.files))
         for path, kind in contract.kinds.items():
