@@ -110,7 +110,9 @@ class Harness:
 
 
 def _method(channel: grpc.aio.Channel, name: str, reply: Any) -> Callable[..., Awaitable[Any]]:
-    return channel.unary_unary(f"/portcall.v1.Jobs/{name}", lambda message: message.SerializeToString(), reply.FromString)
+    return channel.unary_unary(
+        f"/portcall.v1.Jobs/{name}", lambda message: message.SerializeToString(), reply.FromString
+    )
 
 
 @pytest.fixture

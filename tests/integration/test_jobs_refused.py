@@ -226,7 +226,6 @@ async def test_what_waits_for_the_store_is_bounded(
     waiting.cancel()
 
 
-
 async def test_a_backup_is_a_store_of_its_own(stage: Stage, store: Path, tmp_path: Path) -> None:
     hub = await hub_with(stage, store)
     jobs = jobs_of(stage, hub)

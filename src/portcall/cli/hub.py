@@ -5,8 +5,10 @@ import gc
 import json
 import logging
 import os
+import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -274,11 +276,28 @@ async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
             failed = asyncio.ensure_future(running.failed())
             await asyncio.wait([signalled, failed], return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
-                raise FailedError(f"the jobs cannot go on ({failed.result()!r}); the log says more. Start the hub again")
+                raise FailedError(
+                    f"the jobs cannot go on ({failed.result()!r}); the log says more. Start the hub again"
+                )
             failed.cancel()
             number = signalled.result()
             logger.info("%s: draining for up to %g s; once more stops at once", number.name, drain_s)
             await running.stop(drain_s)
+
+
+async def _signal_or_failure(signalled: "asyncio.Future[signal.Signals]", running: Hub) -> signal.Signals:
+    """Return the signal that ends the hub.
+
+    Raises:
+        FailedError: the hub cannot go on.
+    """
+    failed = asyncio.create_task(running.failed())
+    first: tuple[asyncio.Future[Any], ...] = (signalled, failed)
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    if failed.done():
+        raise FailedError(f"the jobs cannot go on ({failed.result()!r}). The log says more; start the hub again")
+    failed.cancel()
+    return signalled.result()
 
 
 def _ready_json(address: str) -> str:

@@ -45,8 +45,6 @@ def parse_id(text: str) -> int:
     """
     lowered, pairs = text.lower(), _PAIR_VALUES
     try:
-        if len(lowered) != TEXT_LENGTH:
-            raise KeyError
         # Two letters at a time, since ids are read by the ten thousand each second.
         job = (
             _VALUES[lowered[0]] << 60
@@ -57,7 +55,7 @@ def parse_id(text: str) -> int:
             | pairs[lowered[9:11]] << 10
             | pairs[lowered[11:]]
         )
-    except KeyError:
+    except (KeyError, IndexError):
         words = f"{text[:40]!r} is not the id of a job: it should be {TEXT_LENGTH} letters and digits"
         raise BadJobIdError(words) from None
     if job >= 1 << 63:

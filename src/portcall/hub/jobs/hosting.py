@@ -49,7 +49,7 @@ class HubJobs:
             submissions = Submissions(self.keeper.policies, message_bytes_max)
         self._service = JobsService(self.keeper, submissions, lambda method: bool(board.switchboard.has_worker(method)))
         self._keyed = KeyedCalls(board, self.keeper, submissions, message_bytes_max)
-        board.switchboard.keyed = self._keyed.port
+        board.switchboard.keyed = self._keyed.route
 
     @property
     def crashed(self) -> "asyncio.Future[None] | None":

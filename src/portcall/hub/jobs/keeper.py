@@ -1,7 +1,7 @@
 """The keeper of the jobs: drives the engine, gives its batches to the store, and does what it wants done.
 
-Theory of operation. Whatever happens (a submission, the end of an attempt, a free slot, the clock) is told to the engine at
-once, and a turn is due. A turn asks the engine for a batch and hands it to the store's thread; while that is being
+Theory of operation. Whatever happens (a submission, an attempt's end, a free slot, the clock) is told to the engine
+at once, and a turn is due. A turn asks the engine for a batch and hands it to the store's thread; while that is being
 written, all that happens gathers for the next. So one flush of the disk carries one job or thousands, and no timer
 stands between a job and its flush. Everything but the store's own work is done in the event loop.
 """
@@ -126,7 +126,7 @@ class JobKeeper:
         self.poke()
 
     async def close(self) -> None:
-        """Write what has gathered, and let go of the store. Attempts that run stay what they are: their workers go on."""
+        """Write what has gathered, and let go of the store. Attempts go on, and their workers bring them back."""
         if self._is_closed:
             return
         self.is_claiming = False
@@ -281,8 +281,8 @@ class JobKeeper:
     def _go_on(self, effects: Effects) -> None:
         """Do what is wanted, and give the store what has gathered.
 
-        What takes slots or makes others forget comes before the next batch is planned, since that asks for free slots. All
-        the rest is done while the store writes.
+        What takes slots, or makes workers forget, comes before the next batch is planned, since that asks for free
+        slots. All the rest is done while the store writes.
         """
         self._desk.recorded(effects.recorded)
         self._desk.stop(effects.stops)
@@ -302,7 +302,9 @@ class JobKeeper:
             written = writing.result()
         except (StoreUnavailableError, StoreDamagedError) as error:
             self._note_trouble(error, now)
-            self._engine.store_failed(str(error), now, is_full=isinstance(error, StoreUnavailableError) and error.is_full)
+            self._engine.store_failed(
+                str(error), now, is_full=isinstance(error, StoreUnavailableError) and error.is_full
+            )
             return
         if self._trouble_at is not None:
             logger.info("The store writes again")
@@ -373,4 +375,3 @@ def _settling(future: "asyncio.Future[Any]") -> Callable[[Any], None]:
             future.set_result(value)
 
     return settle
-

@@ -1,8 +1,8 @@
 """The job options of methods, out of the contracts that workers bring.
 
-Nothing here is trusted. A method whose options cannot be is called as ever, but new jobs of it are refused, in words, until
-a worker brings options that can; jobs that are stored go on by the options that they were submitted with. To refuse
-the whole worker would take away calls that have nothing to do with jobs.
+Nothing here is trusted. A method whose options cannot be is called as ever, but new jobs of it are refused, in words,
+until a worker brings options that can; jobs that are stored go on by the options that they were submitted with. To
+refuse the whole worker would take away calls that have nothing to do with jobs.
 """
 
 import logging

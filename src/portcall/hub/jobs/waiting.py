@@ -2,7 +2,7 @@
 
 Theory of operation. Ids that come are first entered among the waiters, and then the store is asked for their states; so
 a job that ends in between is told by one or the other, and by whoever is first only. Ends gather while the last reply
-is being written, and go out together. What a slow reader leaves is kept by id and read from the store when its turn comes.
+is being written, and go out together. What a slow reader leaves is kept by id, and read from the store in its turn.
 """
 
 import asyncio
@@ -150,9 +150,7 @@ def _add_row(jobs: Any, row: JobRow) -> None:
     at = row.ended_at or 0.0
     _add_outcome(
         jobs,
-        Outcome(
-            row.id, row.method, row.state, row.attempt, at, row.status or 0, row.details, row.reply, row.trailers
-        ),
+        Outcome(row.id, row.method, row.state, row.attempt, at, row.status or 0, row.details, row.reply, row.trailers),
     )
 
 
