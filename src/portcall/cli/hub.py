@@ -273,14 +273,7 @@ async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
             _tune_garbage_collection()
             _log_access(config)
             click.echo(_ready_json(running.address) if is_json else _ready_words(config, running.address))
-            failed = asyncio.ensure_future(running.failed())
-            await asyncio.wait([signalled, failed], return_when=asyncio.FIRST_COMPLETED)
-            if failed.done():
-                raise FailedError(
-                    f"the jobs cannot go on ({failed.result()!r}); the log says more. Start the hub again"
-                )
-            failed.cancel()
-            number = signalled.result()
+            number = await _signal_or_failure(signalled, running)
             logger.info("%s: draining for up to %g s; once more stops at once", number.name, drain_s)
             await running.stop(drain_s)
 
