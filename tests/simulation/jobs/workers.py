@@ -119,9 +119,10 @@ class SimWorker:
         execution = self.running.get(pair) or self.unrecorded.get(pair, (None,))[0]
         if execution is not None:
             assert adopted.replies <= execution.said, f"the hub has more replies of {pair} than were made"
-            _forget_kept(execution, adopted.replies)
+            # What the hub has it need not have on its disk: only `told` lets the rest be forgotten.
             for offset, message in execution.unkept:
-                self._tell_of_stream(pair, offset, message)
+                if offset >= adopted.replies:
+                    self._tell_of_stream(pair, offset, message)
         if pair in self.unrecorded:
             self._tell_end(pair, self.unrecorded[pair][1])
 

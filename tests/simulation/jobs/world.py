@@ -245,16 +245,14 @@ class World:
         for worker in self.workers:
             worker.cut_off_until = 0.0
         self._add_worker()
-        for name in ("first", "second"):
-            self.hub.request(RemoveSchedule(token=self._new_token(), name=name))
         while self.hub.engine.schedules or not self.watch.is_at_rest():
+            if self.hub.engine.schedules and not (self.steps % 100 and len(self.schedule)):
+                for name in list(self.hub.engine.schedules):
+                    self.hub.request(RemoveSchedule(token=self._new_token(), name=name))
             if self.steps > STEPS_MAX or not len(self.schedule):
                 live = [job for job in self.disk.jobs.values() if job.state not in (6, 7, 8)]
                 raise SimulationError(self._describe(f"it never came to rest; these jobs live: {live[:3]}"))
             self._step()
-            if self.hub.engine.schedules and self.steps % 100 == 0:
-                for name in list(self.hub.engine.schedules):
-                    self.hub.request(RemoveSchedule(token=self._new_token(), name=name))
 
     def _step(self) -> None:
         self.steps += 1

@@ -64,7 +64,8 @@ class Adopted(NamedTuple):
     timeout_s: float | None
     """How much of its time is left."""
     replies: int
-    """How many of the job's replies are known; the next one has this offset."""
+    """How many of the job's replies are known; the next one has this offset. They need not be on the disk yet, so its
+    worker keeps them until `Told`."""
 
 
 class Told(NamedTuple):

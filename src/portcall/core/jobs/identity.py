@@ -26,14 +26,19 @@ class BadJobIdError(PortcallError):
 class IdSequence:
     """Gives ids that rise, whatever the clock does."""
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_now")
 
     def __init__(self, last: int) -> None:
         self._last = last
+        self._now = 0.0
 
     def next(self, now: float) -> int:
         """Return the next id."""
-        self._last = job_id = max(self._last + 1, int((now - EPOCH_S) * 1_000) << COUNTER_BITS)
+        job_id = self._last + 1
+        if now != self._now:
+            self._now = now
+            job_id = max(job_id, int((now - EPOCH_S) * 1_000) << COUNTER_BITS)
+        self._last = job_id
         return job_id
 
 

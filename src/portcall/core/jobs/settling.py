@@ -8,7 +8,7 @@ from portcall.core.jobs.dispatch import Dispatch
 from portcall.core.jobs.effects import Answer, Effects, Outcome, Recorded, Start, Stop, StopReason, Told
 from portcall.core.jobs.flight import Flight
 from portcall.core.jobs.methods import Methods
-from portcall.core.jobs.states import CANCELLED, CANCELLING, READY, RUNNING, JobState
+from portcall.core.jobs.states import CANCELLED, CANCELLING, READY, RUNNING, STATES, JobState
 from portcall.core.jobs.submissions import flow_of, is_stored, result_of
 from portcall.core.jobs.timetable import Timetable
 
@@ -93,7 +93,7 @@ class Settling:
                 Outcome(
                     end.job,
                     self.dispatch.by_id[end.method].name,
-                    JobState(end.state),
+                    STATES[end.state],
                     end.attempt,
                     self.now,
                     end.status,
@@ -108,7 +108,7 @@ class Settling:
                 continue
             if again.state == _READY:
                 self.dispatch.has_ready(Flow(again.method, again.rank, values[again.job]))
-            self._tell(again.job, again.method, JobState(again.state), again.attempt, again.status, again.details)
+            self._tell(again.job, again.method, STATES[again.state], again.attempt, again.status, again.details)
 
     def _change(self) -> None:
         """Note what became of jobs because of others, or because somebody asked."""

@@ -13,7 +13,16 @@ from portcall.core.jobs.identity import IdSequence, id_text
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.policy import OnDuplicate, Policy, PolicyError, override
 from portcall.core.jobs.ranks import PRIORITY_MAX, rank_of
-from portcall.core.jobs.states import CANCELLED, CANCELLING, FAILED, READY, RUNNING, SCHEDULED, WAITING, JobState
+from portcall.core.jobs.states import (
+    CANCELLED,
+    CANCELLING,
+    FAILED,
+    READY,
+    RUNNING,
+    SCHEDULED,
+    STATES,
+    WAITING,
+)
 from portcall.core.refusals import ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, RESOURCE_EXHAUSTED
 from portcall.protos.portcall.v1.options_pb2 import JobOverrides
 
@@ -226,7 +235,7 @@ def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int
     if isinstance(row, Submitted):
         return row
     if is_plain:
-        return Submitted(row.id, JobState(row.state))
+        return Submitted(row.id, STATES[row.state])
     existing = written.existing.get(row.id)
     if existing is not None:
         if row.id in refusing:
@@ -238,7 +247,7 @@ def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int
         relation = "submits this one" if bad.parent == row.parent else "this one should wait for"
         why = "is not there (any more)" if bad.state is None else _WHY_BAD[bad.state]
         return refused(FAILED_PRECONDITION, f"Job {id_text(bad.parent)}, which {relation}, {why}")
-    return Submitted(row.id, WAITING if row.id in written.waiting else JobState(row.state))
+    return Submitted(row.id, WAITING if row.id in written.waiting else STATES[row.state])
 
 
 def is_stored(row: NewJob, written: Written) -> bool:
