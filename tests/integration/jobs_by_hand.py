@@ -80,6 +80,7 @@ class JobsByHand:
         method: str = UNARY,
         body: bytes = b"",
         *,
+        request: bytes | None = None,
         job: int | None = None,
         number: int = 1,
         timeout_s: float = 0.0,
@@ -91,7 +92,7 @@ class JobsByHand:
         attempt.offset = replies
         opening = Open(
             method=method,
-            message=UnaryRequest(body=body).SerializeToString(),
+            message=UnaryRequest(body=body).SerializeToString() if request is None else request,
             half_close=True,
             timeout_us=int(timeout_s * 1e6),
             attempt=JobAttempt(job=job, number=number, checkpoint=checkpoint, replies=replies),
