@@ -15,7 +15,7 @@ from portcall.core import calls
 from portcall.wire import link
 from portcall.worker.processes import states
 
-DOC = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def diagram(transitions: Mapping[Any, Enum], first: Enum) -> str:
@@ -26,19 +26,22 @@ def diagram(transitions: Mapping[Any, Enum], first: Enum) -> str:
 
 
 DIAGRAMS = {
-    "link-states": diagram(link.TRANSITIONS, link.LinkState.NEW),
-    "process-states": diagram(states.TRANSITIONS, states.ProcessState.STARTING),
-    "call-states": diagram(calls.TRANSITIONS, calls.CallState.WAITING),
+    "architecture.md": {
+        "link-states": diagram(link.TRANSITIONS, link.LinkState.NEW),
+        "call-states": diagram(calls.TRANSITIONS, calls.CallState.WAITING),
+    },
+    "internals.md": {"process-states": diagram(states.TRANSITIONS, states.ProcessState.STARTING)},
 }
+"""Which page has which drawings."""
 
 
-def redraw(text: str) -> str:
-    """Return the document with every drawing as the tables have it."""
-    for name, drawing in DIAGRAMS.items():
+def redraw(page: str, text: str) -> str:
+    """Return the text of a page with every drawing as the tables have it."""
+    for name, drawing in DIAGRAMS[page].items():
         pattern = re.compile(rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
         text, count = pattern.subn(lambda match, d=drawing: f"{match[1]}{d}\n{match[2]}", text)  # type: ignore[misc]
         if count != 1:
-            raise SystemExit(f"{DOC.name} should have one place for {name}, and has {count}")
+            raise SystemExit(f"{page} should have one place for {name}, and has {count}")
     return text
 
 
@@ -47,15 +50,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a drawing is stale")
     is_check = parser.parse_args().check
-    old = DOC.read_text()
-    new = redraw(old)
-    if new == old:
-        return 0
-    if is_check:
-        print(f"{DOC.name} has stale drawings; run `python tools/diagrams.py` and commit what it writes")
-        return 1
-    DOC.write_text(new)
-    return 0
+    stale = {page: new for page in DIAGRAMS if (new := redraw(page, old := (DOCS / page).read_text())) != old}
+    for page, text in stale.items():
+        if is_check:
+            print(f"{page} has stale drawings; run `python tools/diagrams.py` and commit what it writes")
+        else:
+            (DOCS / page).write_text(text)
+    return int(is_check and bool(stale))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ class ModelStore:
         self.methods: dict[str, MethodIds] = {}
         self.policies: dict[int, bytes] = {}
         self.schedule_rows: dict[str, ScheduleRow] = {}
+        self.last_forgotten = 0
 
     # --- Store --------------------------------------------------------------------------------------------------------
 
@@ -100,7 +101,7 @@ class ModelStore:
             held=held,
             ready_methods=[ids.method for ids in self.methods.values() if ids.method in ready],
             next_due_at=self._next_due_at(),
-            last_job=max(self.jobs, default=0),
+            last_job=max([self.last_forgotten, *self.jobs]),
             ended=self._ended(),
             schedules=self.schedules(),
             live_scheduled=frozenset(
@@ -125,8 +126,13 @@ class ModelStore:
     def get(self, jobs: Sequence[int]) -> list[JobRow]:
         return [self._row(self.jobs[job], with_payloads=True) for job in jobs if job in self.jobs]
 
+    def states(self, jobs: Sequence[int]) -> dict[int, JobState]:
+        return {job: self.jobs[job].state for job in jobs if job in self.jobs}
+
     def find(self, wanted: JobFilter, *, before: int | None, limit: int, with_payloads: bool) -> Page:
-        found = [job for job in reversed(self._by_id()) if self._matches(job, wanted) and (before is None or job.id < before)]
+        found = [
+            job for job in reversed(self._by_id()) if self._matches(job, wanted) and (before is None or job.id < before)
+        ]
         rows = [self._row(job, with_payloads=with_payloads) for job in found[:limit]]
         return Page(rows, rows[-1].id if len(found) > limit else None)
 
@@ -228,7 +234,7 @@ class _Writing:
         promoted = self._promote(batch.promote_max)
         for row in batch.appends:
             self._append(row)
-        claims = [self._claim(claim.flow, claim.count) for claim in batch.claims]
+        claims = [self._claim(claim.flow, claim.most) for claim in batch.claims]
         pages = [self._flows(page.method, page.after)[: page.limit] for page in batch.flow_pages]
         return Written(
             methods=numbered,
@@ -355,7 +361,14 @@ class _Writing:
             assert job.ended_at is not None
             assert job.status is not None
             job.attempts[job.attempt] = AttemptRow(
-                id_, job.attempt, job.started_at, job.ended_at, AttemptOutcome.FAILED, job.status, job.details, job.worker
+                id_,
+                job.attempt,
+                job.started_at,
+                job.ended_at,
+                AttemptOutcome.FAILED,
+                job.status,
+                job.details,
+                job.worker,
             )
         job.move(JobEvent.RETRIED_BY_HAND)
         job.rank, job.due_at, job.failures, job.deaths = rank, self._now, 0, 0
@@ -367,15 +380,19 @@ class _Writing:
     def _purge(self) -> int:
         gone = {job for job in self._batch.forget if job in self._jobs and self._jobs[job].state in ENDED}
         for job in gone:
-            del self._jobs[job]
+            self._forget(job)
         count = len(gone)
         if self._batch.purge is not None:
             expired = [(job.expires_at, job.id) for job in self._jobs.values() if job.expires_at is not None]
             due = sorted(entry for entry in expired if entry[0] <= self._batch.purge.expired_by)
             for _, job in due[: self._batch.purge.limit]:
-                del self._jobs[job]
+                self._forget(job)
                 count += 1
         return count
+
+    def _forget(self, job: int) -> None:
+        del self._jobs[job]
+        self._store.last_forgotten = max(self._store.last_forgotten, job)
 
     # --- starting -----------------------------------------------------------------------------------------------------
 
@@ -390,11 +407,18 @@ class _Writing:
     def _append(self, row: NewJob) -> None:
         assert row.id not in self._jobs
         assert row.request is not None
-        holder = next((job for job in self._jobs.values() if row.key and (job.method, job.key) == (row.method, row.key)), None)
+        holder = next(
+            (job for job in self._jobs.values() if row.key and (job.method, job.key) == (row.method, row.key)), None
+        )
         if holder is not None:
             is_free = row.id in self._batch.replaceable and holder.state in (JobState.FAILED, JobState.CANCELLED)
             if not is_free:
                 self._existing[row.id] = Existing(holder.id, holder.state)
+                return
+        if row.parent is not None:
+            submitter = self._jobs.get(row.parent)
+            if submitter is None or submitter.state in (JobState.CANCELLING, JobState.CANCELLED):
+                self._refused[row.id] = BadParent(row.parent, submitter and submitter.state)
                 return
         parents = [parent for job, parent in self._batch.dependencies if job == row.id]
         states = {parent: self._jobs[parent].state if parent in self._jobs else None for parent in parents}
@@ -428,7 +452,15 @@ class _Writing:
                 kept = job.checkpoint.replies
             job.replies = {place: row for place, row in job.replies.items() if place < kept}
         return ClaimedJob(
-            job.id, job.attempt, job.failures, job.deaths, job.policy, job.parent, job.overrides, job.metadata, job.request
+            job.id,
+            job.attempt,
+            job.failures,
+            job.deaths,
+            job.policy,
+            job.parent,
+            job.overrides,
+            job.metadata,
+            job.request,
         )
 
     def _flows(self, method: int, behind: tuple[int, str] | None) -> list[tuple[int, str]]:
@@ -452,5 +484,5 @@ def copy_of(store: ModelStore) -> ModelStore:
         for id_, job in store.jobs.items()
     }
     copy.methods, copy.policies = dict(store.methods), dict(store.policies)
-    copy.schedule_rows = dict(store.schedule_rows)
+    copy.schedule_rows, copy.last_forgotten = dict(store.schedule_rows), store.last_forgotten
     return copy

@@ -1,8 +1,8 @@
 """What a hub asks of a place for jobs.
 
-A store is used by one thread at a time, and blocks: the hub gives it a thread of its own, hands it one `Batch` after the
-other, and lets whatever comes meanwhile gather for the next one. So one disk flush carries hundreds of jobs, and a hub
-without load waits for one flush only.
+A store is used by one thread at a time, and blocks: the hub gives it a thread of its own, hands it one `Batch` after
+the other, and lets whatever comes meanwhile gather for the next one. So one disk flush carries hundreds of jobs, and a
+hub without load waits for one flush only.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,21 @@ from typing import Protocol
 
 from portcall.core.jobs.batch import Batch, ScheduleRow, Stored, Written
 from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
+from portcall.core.jobs.states import JobState
 
 
 class Reader(Protocol):
     """A second look at the same jobs, for questions that should not hold up the writer. For one thread at a time.
 
-    Sees whatever is committed when a method is called. All methods raise `StoreUnavailableError` or `StoreDamagedError`.
+    Sees whatever is committed when a method is called. All methods raise `StoreUnavailableError` or
+    `StoreDamagedError`.
     """
 
     def get(self, jobs: Sequence[int]) -> list[JobRow]:
         """Return these jobs with all their payloads, in this order; those that are not there are left out."""
+
+    def states(self, jobs: Sequence[int]) -> dict[int, JobState]:
+        """Return the states of those of these jobs that are there; for many, where their rows are not wanted."""
 
     def find(self, wanted: JobFilter, *, before: int | None, limit: int, with_payloads: bool) -> Page:
         """Return jobs that match, the newest first, from below the id `before`.

@@ -1,5 +1,6 @@
 """What is submitted, and how it becomes rows."""
 
+import re
 from collections import deque
 from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +13,16 @@ from portcall.core.jobs.identity import IdSequence, id_text
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.policy import OnDuplicate, Policy, PolicyError, override
 from portcall.core.jobs.ranks import PRIORITY_MAX, rank_of
-from portcall.core.jobs.states import CANCELLING, READY, RUNNING, SCHEDULED, WAITING, JobState
+from portcall.core.jobs.states import (
+    CANCELLED,
+    CANCELLING,
+    FAILED,
+    READY,
+    RUNNING,
+    SCHEDULED,
+    STATES,
+    WAITING,
+)
 from portcall.core.refusals import ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, RESOURCE_EXHAUSTED
 from portcall.protos.portcall.v1.options_pb2 import JobOverrides
 
@@ -21,8 +31,12 @@ LABELS_MAX = 16
 LABEL_LENGTH_MAX = 128
 AFTER_MAX = 1_000
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 STEP_MARK = "\x1f"
 """Begins the keys of steps, which others cannot: keys have no control characters."""
+
+_WHY_BAD = {CANCELLING: "is being cancelled", CANCELLED: "was cancelled", FAILED: "has failed"}
 
 _READY, _RUNNING, _SCHEDULED = int(READY), int(RUNNING), int(SCHEDULED)
 
@@ -120,7 +134,7 @@ class Intake:
         return tickets
 
     def draft(self, slots: Slots, now: float) -> Draft:
-        """Return the rows of the next tickets, as many as one batch takes; methods that have no number yet hold them up."""
+        """Return the rows of the next tickets, as many as one batch takes; a method without a number holds them up."""
         draft = Draft()
         while self._waiting and len(draft.rows) < self._limits.batch_jobs_max:
             ticket = self._waiting[0]
@@ -135,7 +149,9 @@ class Intake:
     def are_numbered(self, submissions: Sequence[Submission], now: float) -> bool:
         """Return whether the store has numbers for all of these methods; they are announced to it if not."""
         dispatch = self._dispatch
-        return all([dispatch.method(submission.method, now).policy_id for submission in submissions])
+        # All of them are asked, so that all are announced at once.
+        numbers = [dispatch.method(submission.method, now).policy_id for submission in submissions]
+        return all(numbers)
 
     def add(self, draft: Draft, ticket: Ticket, slots: Slots, now: float) -> None:
         """Draft the rows of one ticket."""
@@ -215,11 +231,11 @@ def refused(status: int, details: str) -> Submitted:
 
 
 def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int], *, is_plain: bool) -> Submitted:
-    """Return what became of a submission, now that the batch is stored; `is_plain` if all rows are stored as they were."""
+    """Return what became of a submission, now that the batch is stored; `is_plain` if all rows are as they were."""
     if isinstance(row, Submitted):
         return row
     if is_plain:
-        return Submitted(row.id, JobState(row.state))
+        return Submitted(row.id, STATES[row.state])
     existing = written.existing.get(row.id)
     if existing is not None:
         if row.id in refusing:
@@ -228,11 +244,10 @@ def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int
         return Submitted(existing.id, existing.state, existed=True)
     bad = written.refused.get(row.id)
     if bad is not None:
-        why = "is not there (any more)" if bad.state is None else f"has {bad.state.name.lower()}"
-        if bad.state is JobState.CANCELLED:
-            why = "was cancelled"
-        return refused(FAILED_PRECONDITION, f"Job {id_text(bad.parent)}, which this one should wait for, {why}")
-    return Submitted(row.id, WAITING if row.id in written.waiting else JobState(row.state))
+        relation = "submits this one" if bad.parent == row.parent else "this one should wait for"
+        why = "is not there (any more)" if bad.state is None else _WHY_BAD[bad.state]
+        return refused(FAILED_PRECONDITION, f"Job {id_text(bad.parent)}, which {relation}, {why}")
+    return Submitted(row.id, WAITING if row.id in written.waiting else STATES[row.state])
 
 
 def is_stored(row: NewJob, written: Written) -> bool:
@@ -269,4 +284,4 @@ def _fault(submission: Submission) -> Submitted | None:
 def _is_bad_name(name: str | None, length_max: int) -> bool:
     if name is None:
         return False
-    return not 0 < len(name) <= length_max or any(ord(character) < 32 or ord(character) == 127 for character in name)
+    return not 0 < len(name) <= length_max or _CONTROL.search(name) is not None

@@ -21,6 +21,8 @@ _PLAIN = """job.id, method.name, job.state, job.rank, job.attempt, job.failures,
     job.step"""
 _PAYLOADS = """job.trailers, coalesce(job.reply, large_reply.message), coalesce(job.request, large_request.message),
     job.metadata"""
+_LARGE = """ LEFT JOIN large_reply ON large_reply.job = job.id
+    LEFT JOIN large_request ON large_request.job = job.id"""
 _NO_PAYLOADS = "NULL, NULL, NULL, NULL"
 _REPLIES = "coalesce((SELECT max(place) + 1 FROM stream_reply WHERE stream_reply.job = job.id), 0)"
 
@@ -37,6 +39,10 @@ class SQLiteReader:
         found = self._rows("job.id IN (SELECT value FROM json_each(?))", (json_ids(jobs),), with_payloads=True)
         by_id = {row.id: row for row in found}
         return [by_id[job] for job in jobs if job in by_id]
+
+    def states(self, jobs: Sequence[int]) -> dict[int, JobState]:
+        """Return the states of these jobs."""
+        return {job: JobState(state) for job, state in self._all("states", json_ids(jobs))}
 
     def find(self, wanted: JobFilter, *, before: int | None, limit: int, with_payloads: bool) -> Page:
         """Return jobs that match, the newest first."""
@@ -91,14 +97,17 @@ class SQLiteReader:
         payloads = _PAYLOADS if with_payloads else _NO_PAYLOADS
         joins = "JOIN method ON method.id = job.method"
         if with_payloads:
-            joins += " LEFT JOIN large_reply ON large_reply.job = job.id LEFT JOIN large_request ON large_request.job = job.id"
+            joins += _LARGE
         query = f"SELECT {_PLAIN}, {payloads}, {_REPLIES} FROM job {joins} WHERE {where}{tail}"  # noqa: S608  # no values
         with translated(self._path):
             rows = self._connection.execute(query, parameters).fetchall()
             labels: dict[int, list[tuple[str, str]]] = {}
             for job, name, value in self._connection.execute(QUERIES["labels"], (json_ids(row[0] for row in rows),)):
                 labels.setdefault(job, []).append((name, value))
-        return [JobRow(*row[:2], JobState(row[2]), *row[3:-1], tuple(labels.get(row[0], ())), row[-1]) for row in rows]
+        return [
+            JobRow._make((*row[:2], JobState(row[2]), *row[3:-1], tuple(labels.get(row[0], ())), row[-1]))
+            for row in rows
+        ]
 
 
 UNSUCCESSFUL = frozenset({FAILED, CANCELLED})
@@ -144,7 +153,7 @@ def read_stored(connection: sqlite3.Connection) -> tuple[Stored, Counter[tuple[i
     stored = Stored(
         methods=methods,
         policies=dict(rows("policies")),
-        held=[HeldJob(*row[:2], JobState(row[2]), *row[3:]) for row in rows("held")],
+        held=[HeldJob._make((*row[:2], JobState(row[2]), *row[3:])) for row in rows("held")],
         ready_methods=[method.id for method in methods if rows("has_ready", method.id) == [(1,)]],
         next_due_at=rows("next_due_at")[0][0],
         last_job=rows("last_job")[0][0],

@@ -24,8 +24,8 @@ SELECT EXISTS (SELECT 1 FROM job WHERE state = $READY AND method = ?);
 SELECT min(due_at) FROM job WHERE state = $SCHEDULED;
 
 -- name: last_job
--- The highest id.
-SELECT coalesce(max(id), 0) FROM job;
+-- The highest id that a job has or had.
+SELECT max(forgotten.last_job, coalesce((SELECT max(id) FROM job), 0)) FROM forgotten;
 
 -- name: schedules
 -- All schedules.
@@ -34,6 +34,10 @@ SELECT name, spec, next_at, last_at, last_job FROM schedule ORDER BY name;
 -- name: live
 -- Those of these jobs that have not ended.
 SELECT id FROM job WHERE id IN (SELECT value FROM json_each(?)) AND state NOT IN ($SUCCEEDED, $FAILED, $CANCELLED);
+
+-- name: states
+-- The states of these jobs.
+SELECT id, state FROM job WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: tally
 -- How many jobs of each method are in each state.

@@ -200,6 +200,10 @@ WHERE id IN (SELECT value FROM json_each(?)) AND state IN ($SUCCEEDED, $FAILED, 
 -- Forget jobs; what belongs to them is forgotten by `forget_from`.
 DELETE FROM job WHERE id IN (SELECT value FROM json_each(?));
 
+-- name: keep_last_forgotten
+-- Keep the highest of the ids that are forgotten.
+UPDATE forgotten SET last_job = ?1 WHERE last_job < ?1;
+
 -- name: put_schedules
 -- Create or replace schedules.
 INSERT OR REPLACE INTO schedule (name, spec, next_at, last_at, last_job) VALUES (?, ?, ?, ?, ?);
