@@ -28,7 +28,6 @@ from portcall.protos.link_rules import (
 )
 from portcall.protos.portcall.v1.link_pb2 import End, Frame, HeldAttempt, JobAttempt, Open, Opens, Recorded, Release
 
-
 RECORDED_BYTES = 12
 """About what an entry of `Recorded` takes."""
 
