@@ -51,12 +51,12 @@ _CONFIG = HubConfig()
     epilog="""\b
 Examples:
   portcall hub                                     this machine only
-  portcall hub --store jobs.db                     with durable jobs, in a file
+  portcall hub --store jobs.db                     keeps jobs in a file
   portcall hub --listen unix:/run/portcall.sock    programs of this user alone
   portcall hub --listen 0.0.0.0:7070 --insecure    a network that is guarded
   portcall hub --listen 0.0.0.0:7070 --tls-cert hub.pem --tls-key hub.key
       --token-file tokens                          any network
-  portcall hub backup copy.db                      a copy of its jobs, meanwhile
+  portcall hub backup copy.db                      a copy of its jobs
 
 Certificates and tokens are taken from their files anew when these change. Instead of --token-file, PORTCALL_TOKEN may
 hold one token that is good for workers and clients. docs/security.md shows how to make all of it.
