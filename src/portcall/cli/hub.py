@@ -197,6 +197,14 @@ With --json the hub prints one line to stdout, when it is ready:
     variable="PORTCALL_HUB_STREAMS_MAX",
 )
 @setting(
+    "--window-bytes",
+    "What a native call may send ahead of a slow worker, and a link in one round trip.",
+    type=size,
+    metavar="SIZE",
+    default=_CONFIG.window_bytes,
+    variable="PORTCALL_HUB_WINDOW_BYTES",
+)
+@setting(
     "--links-max",
     "Most workers and clients at once.",
     type=count,
@@ -244,6 +252,7 @@ def hub(
     queue_bytes_max: int,
     message_bytes_max: int,
     streams_max: int,
+    window_bytes: int,
     links_max: int,
     link_bytes_max: int,
     ping_interval: float,
@@ -264,6 +273,7 @@ def hub(
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         streams_max=streams_max,
+        window_bytes=window_bytes,
         links_max=links_max,
         link_bytes_max=link_bytes_max,
         liveness=Liveness(ping_interval_s=ping_interval),

@@ -74,6 +74,6 @@ def test_command_that_is_not_installed_disturbs_no_other(tmp_path: Path) -> None
     ],
 )
 def test_passwords_in_addresses_are_hidden(monkeypatch: pytest.MonkeyPatch, address: str, shown: str) -> None:
-    monkeypatch.setenv("PORTCALL_HUB", address)
-    (row,) = (row for row in rows(CONNECT) if row.variable == "PORTCALL_HUB")
+    monkeypatch.setenv("PORTCALL_ATTACH_NAME", address)  # takes any text
+    (row,) = (row for row in rows("attach") if row.variable == "PORTCALL_ATTACH_NAME")
     assert (row.value, row.shown, row.source) == (shown, shown, "environment")
