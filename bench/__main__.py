@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench import images, memory, speed
+from bench import images, jobs, memory, speed
 from bench.processes import ChildError
 from bench.report import print_table, write_json, write_markdown
 from bench.rows import Row
@@ -34,7 +34,7 @@ IMAGE = "image"
 
 def group_names() -> tuple[str, ...]:
     """Return what is measured unless `--only` says what; that takes IMAGE, too."""
-    return (*dict.fromkeys(case.group for case in speed.cases()), *MEMORY)
+    return (*dict.fromkeys(case.group for case in speed.cases()), *MEMORY, jobs.GROUP)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -64,6 +64,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
             rows += measure_group(sizes)
     if IMAGE in chosen:
         rows += images.measure_images(rounds)
+    if jobs.GROUP in chosen:
+        rows += jobs.measure(jobs.QUICK if options.quick else replace(jobs.FULL, rounds=rounds))
     return rows
 
 

@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from portcall import sync
     from portcall.client import Channel
     from portcall.wire.access import Tls
+    from portcall.wire.current import CurrentJob, JobLogHandler, current_job
     from portcall.worker import Worker
 else:
-    _MODULES = {"Channel": "portcall.client", "Tls": "portcall.wire.access", "Worker": "portcall.worker"}
+    _MODULES = {
+        "Channel": "portcall.client",
+        "CurrentJob": "portcall.wire.current",
+        "JobLogHandler": "portcall.wire.current",
+        "Tls": "portcall.wire.access",
+        "Worker": "portcall.worker",
+        "current_job": "portcall.wire.current",
+    }
 
     def __getattr__(name: str) -> object:
         """Import what needs gRPC only when asked for: the command line sets gRPC up before, and starts faster."""
@@ -28,4 +36,16 @@ else:
         return value
 
 
-__all__ = ["Channel", "ConfigurationError", "PortcallError", "ProtocolError", "Tls", "Worker", "__version__", "sync"]
+__all__ = [
+    "Channel",
+    "ConfigurationError",
+    "CurrentJob",
+    "JobLogHandler",
+    "PortcallError",
+    "ProtocolError",
+    "Tls",
+    "Worker",
+    "__version__",
+    "current_job",
+    "sync",
+]

@@ -1,0 +1,55 @@
+"""One batch under way: what went into it, to be settled or put back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from portcall.core.jobs.attempts import Attempt
+from portcall.core.jobs.batch import Batch, Checkpoint, Note, Reply, ScheduleRow
+from portcall.core.jobs.dispatch import Method
+from portcall.core.jobs.policy import Policy
+from portcall.core.jobs.requests import Request
+from portcall.core.jobs.schedules import Schedule
+from portcall.core.jobs.submissions import Draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What one attempt told."""
+
+    attempt: Attempt
+    notes: list[Note]
+    replies: list[Reply]
+    checkpoint: Checkpoint | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """Options of a method that the store is told."""
+
+    method: Method
+    options: bytes
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleStep:
+    """Where a schedule will stand."""
+
+    schedule: Schedule
+    row: ScheduleRow
+    replaces: int | None = None
+    """The job that is cancelled for the next one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """What an engine has to remember of the batch that is under way."""
+
+    batch: Batch
+    over: list[Attempt]
+    tellings: list[Telling]
+    announcements: list[Announcement]
+    requests: list[Request]
+    draft: Draft
+    schedules: Mapping[str, ScheduleStep | None]
+    """Where schedules will stand; None for those that are removed."""

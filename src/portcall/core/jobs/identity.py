@@ -1,0 +1,78 @@
+"""Ids of jobs: 63 bits, of which the upper 41 are the time of submission.
+
+So ids sort as jobs were submitted, and new jobs land at the end of a store's tables, where it is cheap. And a store
+that was set back to a backup does not give the id of a lost job to another one, as a plain counter would.
+"""
+
+from portcall.errors import PortcallError
+from portcall.protos.job_ids import ALPHABET, TEXT_LENGTH, id_text
+
+__all__ = ["BadJobIdError", "IdSequence", "first_id_at", "id_text", "parse_id", "submitted_at"]
+
+EPOCH_S = 1_735_689_600
+"""The beginning of 2025; 41 bits of milliseconds last until 2094."""
+
+COUNTER_BITS = 22
+
+_VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+
+_PAIR_VALUES = {first + second: high << 5 | low for first, high in _VALUES.items() for second, low in _VALUES.items()}
+
+
+class BadJobIdError(PortcallError):
+    """A text is not the id of a job. Blames the caller."""
+
+
+class IdSequence:
+    """Gives ids that rise, whatever the clock does."""
+
+    __slots__ = ("_last", "_now")
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._now = 0.0
+
+    def next(self, now: float) -> int:
+        """Return the next id."""
+        job_id = self._last + 1
+        if now != self._now:
+            self._now = now
+            job_id = max(job_id, int((now - EPOCH_S) * 1_000) << COUNTER_BITS)
+        self._last = job_id
+        return job_id
+
+
+def parse_id(text: str) -> int:
+    """Return the id that a text stands for.
+
+    Raises:
+        BadJobIdError: it stands for none; the message shows it.
+    """
+    lowered, pairs = text.lower(), _PAIR_VALUES
+    try:
+        # Two letters at a time, since ids are read by the ten thousand each second.
+        job = (
+            _VALUES[lowered[0]] << 60
+            | pairs[lowered[1:3]] << 50
+            | pairs[lowered[3:5]] << 40
+            | pairs[lowered[5:7]] << 30
+            | pairs[lowered[7:9]] << 20
+            | pairs[lowered[9:11]] << 10
+            | pairs[lowered[11:]]
+        )
+    except (KeyError, IndexError):
+        words = f"{text[:40]!r} is not the id of a job: it should be {TEXT_LENGTH} letters and digits"
+        raise BadJobIdError(words) from None
+    if job >= 1 << 63:
+        raise BadJobIdError(f"{text!r} is not the id of a job: it is beyond the last one")
+    return job
+
+
+def submitted_at(job: int) -> float:
+    """Return the time that an id tells; a little late where many were submitted within a millisecond."""
+    return (job >> COUNTER_BITS) / 1_000 + EPOCH_S
+
+
+def first_id_at(at: float) -> int:
+    """Return the lowest id that a job submitted at this time or later can have."""
+    return max(0, int((at - EPOCH_S) * 1_000)) << COUNTER_BITS
