@@ -197,6 +197,19 @@ def test_replies_wait_for_the_credit_of_each_session() -> None:
     assert frames[-1].HasField("end")
 
 
+def test_what_a_hub_kept_without_a_word_makes_room_all_the_same() -> None:
+    held = Held()
+    id_ = held.open(1, 70)
+    for _ in range(4):
+        held.reply(id_, b"x" * 60_000)
+    granted = [frame.credit.bytes for frame in held.run if frame.HasField("credit")]
+    assert sum(granted) < 262_144
+    held.attach()
+    held.run.clear()
+    held.adopt(1, 70, replies=4)
+    assert [frame.HasField("credit") for frame in held.run] == [True]
+
+
 def test_a_checkpoint_goes_behind_the_replies_before_it() -> None:
     held = Held()
     id_ = held.open(1, 70)
