@@ -22,6 +22,9 @@ LATE_S = 60.0
 
 CATCH_UP_MAX = 1_000
 
+_ROUNDING_S = 1e-6
+"""Times this close are the same: a double of seconds since 1970 is exact to a quarter of it."""
+
 
 class ScheduleError(ConfigurationError):
     """A schedule's times, or its job, cannot be as they are given. Blames whoever wrote the schedule."""
@@ -62,14 +65,14 @@ class Times:
         drift.
         """
         if not self.cron:
-            return anchor + (math.floor((at - anchor) / self.every_s + 1e-9) + 1) * self.every_s
+            return anchor + (math.floor((at - anchor + _ROUNDING_S) / self.every_s) + 1) * self.every_s
         found = next(CronSim(self.cron, datetime.fromtimestamp(math.floor(at), self.zone)), None)
         return None if found is None else found.timestamp()
 
     def latest(self, first: float, until: float, count: int) -> list[float]:
         """Return the latest times from `first`, which is one of them, to `until`; up to so many, in their order."""
         if not self.cron:
-            steps = math.floor((until - first) / self.every_s + 1e-9)
+            steps = math.floor((until - first + _ROUNDING_S) / self.every_s)
             return [first + step * self.every_s for step in range(max(0, steps - count + 1), steps + 1)]
         backwards = CronSim(self.cron, datetime.fromtimestamp(math.floor(until) + 1, self.zone), reverse=True)
         found = [moment.timestamp() for moment in islice(backwards, count)]
@@ -132,7 +135,7 @@ def _faults(name: str, spec: ScheduleSpec) -> Iterable[str]:
     if bool(spec.cron) == bool(spec.every_s):
         yield "give either cron or every_s"
     elif spec.every_s and not EVERY_S_MIN <= spec.every_s <= EVERY_S_MAX:
-        yield f"every_s is {spec.every_s:g}; it must be {EVERY_S_MIN:g} to {EVERY_S_MAX:,g}"
+        yield f"every_s is {spec.every_s:g}; it must be {EVERY_S_MIN:g} to {EVERY_S_MAX:,.12g}"
     if spec.cron:
         try:
             CronSim(spec.cron, datetime(2025, 1, 1, tzinfo=UTC))
