@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from portcall.core.jobs.submissions import LABELS_MAX
 from portcall.errors import ConfigurationError
-from portcall.protos.portcall.v1.jobs_pb2 import ScheduleSpec
+from portcall.protos.portcall.v1.jobs_pb2 import ScheduleSpec, Submission
 
 NAME_LENGTH_MAX = 128
 EVERY_S_MIN = 1.0
@@ -155,9 +156,14 @@ def _faults(name: str, spec: ScheduleSpec) -> Iterable[str]:
         yield "overlap or catch_up has a value that this version of Portcall does not know"
     if spec.catch_up == ScheduleSpec.ALL and spec.overlap != ScheduleSpec.ALLOW:
         yield "catch_up ALL needs overlap ALLOW, since the others would leave one job of all"
-    job = spec.job
+    yield from _job_faults(spec.job)
+
+
+def _job_faults(job: Submission) -> Iterable[str]:
     if not job.method:
         yield "its job names no method"
+    if len(job.labels) >= LABELS_MAX:
+        yield f"its job has {len(job.labels)} labels; at most {LABELS_MAX - 1} may be, beside the schedule's own"
     if job.key or job.parent or job.step or job.after or job.HasField("at") or job.HasField("delay_s"):
         yield "its job's key, time, parents and step are the schedule's to choose; leave them out"
 
