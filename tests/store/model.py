@@ -383,12 +383,17 @@ class _Writing:
             self._forget(job)
         count = len(gone)
         if self._batch.purge is not None:
-            expired = [(job.expires_at, job.id) for job in self._jobs.values() if job.expires_at is not None]
+            ended = [job for job in self._jobs.values() if job.expires_at is not None and not self._is_asked_for(job)]
+            expired = [(job.expires_at, job.id) for job in ended]
             due = sorted(entry for entry in expired if entry[0] <= self._batch.purge.expired_by)
             for _, job in due[: self._batch.purge.limit]:
                 self._forget(job)
                 count += 1
         return count
+
+    def _is_asked_for(self, job: ModelJob) -> bool:
+        parent = self._jobs.get(job.parent) if job.parent is not None else None
+        return job.step is not None and parent is not None and parent.state not in ENDED
 
     def _forget(self, job: int) -> None:
         del self._jobs[job]

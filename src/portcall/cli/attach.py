@@ -9,8 +9,11 @@ import click
 
 from portcall.cli.ending import exit_within, stop_signals
 from portcall.cli.exits import EXIT_DONE
+from portcall.cli.health import answering_health
 from portcall.cli.options import count, exit_with_stdin, hub_access, log_level, seconds, setting, start_logging
-from portcall.wire.access import Access
+from portcall.cli.upstream_options import upstream_tls
+from portcall.wire.access import Access, Tls
+from portcall.worker.learning import read_descriptor_set
 from portcall.worker.server import GRACE_S_DEFAULT, SLOTS_DEFAULT
 from portcall.worker.sidecar import Sidecar, SidecarConfig
 
@@ -26,6 +29,7 @@ Examples:
   portcall attach --upstream localhost:50051
   portcall attach --upstream unix:/run/app.sock --hub hub:7070
   portcall attach --upstream localhost:50051 --service shop.Cart
+  portcall attach --upstream shop.internal:443 --upstream-tls-ca ca.pem
 
 \b
 Where the upstream has no server reflection:
@@ -38,11 +42,21 @@ calls; it is back when it is healthy, with the methods that it has then. Upstrea
 The first SIGTERM or Ctrl-C drains: no new calls are taken, and those that run have --grace seconds to finish. The
 second one stops at once."""
 )
-@click.option(
+@setting(
     "--upstream",
+    "The gRPC server to bring into the fleet. Also unix:PATH.",
     metavar="HOST:PORT",
-    envvar="PORTCALL_ATTACH_UPSTREAM",
-    help="The gRPC server to bring into the fleet. Also unix:PATH. [required; env: PORTCALL_ATTACH_UPSTREAM]",
+    variable="PORTCALL_ATTACH_UPSTREAM",
+    shown="none; it is required",
+    is_needed=True,
+)
+@upstream_tls
+@setting(
+    "--upstream-authority",
+    "Name that the upstream is called by, and that its certificate has to have.",
+    metavar="NAME",
+    variable="PORTCALL_ATTACH_UPSTREAM_AUTHORITY",
+    shown="that in --upstream",
 )
 @hub_access
 @setting(
@@ -89,6 +103,8 @@ second one stops at once."""
 def attach(
     *,
     upstream: str | None,
+    upstream_tls: Tls | None,
+    upstream_authority: str | None,
     access: Access,
     descriptor_set: Path | None,
     service: tuple[str, ...] | None,
@@ -104,12 +120,26 @@ def attach(
     if upstream is None:
         raise click.UsageError("which server? Say --upstream HOST:PORT or unix:PATH", click.get_current_context())
     config = SidecarConfig(
-        upstream=upstream, access=access, descriptor_set=descriptor_set, services=service or (), slots=slots, name=name
+        upstream=upstream,
+        upstream_tls=upstream_tls,
+        upstream_authority=upstream_authority,
+        access=access,
+        descriptor_set=descriptor_set,
+        services=service or (),
+        slots=slots,
+        name=name,
     )
     sidecar = Sidecar(config)
     start_logging(log_level)
+    if descriptor_set is not None:
+        read_descriptor_set(descriptor_set, config.services)  # says what is wrong with it before anything is dialled
     logger.info("A sidecar of %s with %d slots dials the hub at %s", upstream, slots, access.target)
-    asyncio.run(_serve(sidecar, grace_s=grace))
+    asyncio.run(_serve_healthily(sidecar, grace_s=grace))
+
+
+async def _serve_healthily(sidecar: Sidecar, *, grace_s: float) -> None:
+    async with answering_health(lambda: sidecar.is_attached):
+        await _serve(sidecar, grace_s=grace_s)
 
 
 async def _serve(sidecar: Sidecar, *, grace_s: float) -> None:

@@ -12,7 +12,19 @@ import click
 
 from portcall._version import __version__
 from portcall.cli.ending import stop_signals
-from portcall.cli.options import as_json, count, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
+from portcall.cli.health import answering_health
+from portcall.cli.options import (
+    as_json,
+    count,
+    exit_with_stdin,
+    file_path,
+    log_level,
+    seconds,
+    setting,
+    size,
+    span,
+    start_logging,
+)
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
 from portcall.hub import Hub, HubConfig, ServerTls
@@ -129,8 +141,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--queue-bytes-max",
     "Most bytes that calls which wait may hold together.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.limits.bytes_waiting_max,
     shown=f"{_CONFIG.limits.bytes_waiting_max >> 20} MiB",
     variable="PORTCALL_HUB_QUEUE_BYTES_MAX",
@@ -138,8 +150,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--message-bytes-max",
     "Largest message of a call, either way.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.message_bytes_max,
     shown=f"{_CONFIG.message_bytes_max >> 20} MiB",
     variable="PORTCALL_HUB_MESSAGE_BYTES_MAX",
@@ -153,6 +165,14 @@ With --json the hub prints one line to stdout, when it is ready:
     variable="PORTCALL_HUB_STREAMS_MAX",
 )
 @setting(
+    "--window-bytes",
+    "What a native call may send ahead of a slow worker, and a link in one round trip.",
+    type=size,
+    metavar="SIZE",
+    default=_CONFIG.window_bytes,
+    variable="PORTCALL_HUB_WINDOW_BYTES",
+)
+@setting(
     "--links-max",
     "Most workers and clients at once.",
     type=count,
@@ -163,8 +183,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--link-bytes-max",
     "Most bytes kept for a worker or client that does not read; past it, its link is ended.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.link_bytes_max,
     shown=f"{_CONFIG.link_bytes_max >> 20} MiB",
     variable="PORTCALL_HUB_LINK_BYTES_MAX",
@@ -172,7 +192,7 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--ping-interval",
     "How often a silent link is asked whether it lives; the fourth time without an answer it counts as lost.",
-    type=seconds,
+    type=span,
     metavar="S",
     default=_CONFIG.liveness.ping_interval_s,
     variable="PORTCALL_HUB_PING_INTERVAL",
@@ -195,6 +215,7 @@ def hub(
     queue_bytes_max: int,
     message_bytes_max: int,
     streams_max: int,
+    window_bytes: int,
     links_max: int,
     link_bytes_max: int,
     ping_interval: float,
@@ -211,6 +232,7 @@ def hub(
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         streams_max=streams_max,
+        window_bytes=window_bytes,
         links_max=links_max,
         link_bytes_max=link_bytes_max,
         liveness=Liveness(ping_interval_s=ping_interval),
@@ -224,7 +246,7 @@ def hub(
 
 async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
     with stop_signals() as signalled:
-        async with Hub(config) as running:
+        async with Hub(config) as running, answering_health(lambda: True):
             _tune_garbage_collection()
             _log_access(config)
             click.echo(_ready_json(running.address) if is_json else _ready_words(config, running.address))

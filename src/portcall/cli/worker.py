@@ -10,6 +10,7 @@ import click
 from portcall.cli.apps import load_worker, parse_reference
 from portcall.cli.ending import exit_within
 from portcall.cli.exits import EXIT_DONE
+from portcall.cli.health import answering_health
 from portcall.cli.options import (
     HubOptions,
     count,
@@ -98,12 +99,14 @@ def worker(
     loaded.insecure = loaded.insecure if options.is_insecure is None else options.is_insecure
     loaded.slots = loaded.slots if slots is None else slots
     loaded.name = loaded.name if name is None else name
+    loaded.hello()  # says what is wrong with the app before anything is dialled
     logger.info("Worker %s with %d slots dials the hub at %s", app, loaded.slots, loaded.access().target)
     asyncio.run(_serve(loaded, grace_s=grace))
     return EXIT_DONE
 
 
 async def _serve(loaded: Worker, *, grace_s: float) -> None:
-    await loaded.run(grace_s=grace_s)
+    async with answering_health(lambda: loaded.is_attached):
+        await loaded.run(grace_s=grace_s)
     # What follows, the loop's end and the interpreter's, waits for every thread of the app's own, for ever if need be.
     exit_within(LEAVE_S, EXIT_DONE)

@@ -186,7 +186,10 @@ class FlowPage(NamedTuple):
 
 
 class Purge(NamedTuple):
-    """Forget up to `limit` ended jobs that expire by a time, the first to expire first."""
+    """Forget up to `limit` ended jobs that expire by a time, the first to expire first.
+
+    Steps whose parent has not ended stay: it may run again, and ask for their results.
+    """
 
     expired_by: float
     limit: int
