@@ -11,6 +11,7 @@ from typing import Any
 from marked import put
 
 from portcall.core import calls
+from portcall.core.jobs import states as job_states
 from portcall.wire import link
 from portcall.worker.processes import states
 
@@ -22,11 +23,19 @@ def diagram(transitions: Mapping[Any, Enum], first: Enum) -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", *rows, "```"])
 
 
+def job_diagram() -> str:
+    """Return the states of a job, which may begin in several."""
+    drawn = diagram(job_states.TRANSITIONS, job_states.READY)
+    others = [f"    [*] --> {state.name}" for state in (job_states.WAITING, job_states.SCHEDULED, job_states.RUNNING)]
+    return drawn.replace("    [*] --> READY", "\n".join(["    [*] --> READY", *others]))
+
+
 DIAGRAMS = {
     "architecture.md": {
         "link-states": diagram(link.TRANSITIONS, link.LinkState.NEW),
         "call-states": diagram(calls.TRANSITIONS, calls.CallState.WAITING),
     },
+    "jobs-guarantees.md": {"job-states": job_diagram()},
     "internals.md": {"process-states": diagram(states.TRANSITIONS, states.ProcessState.STARTING)},
 }
 """Which page has which drawings."""

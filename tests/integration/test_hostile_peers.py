@@ -19,6 +19,7 @@ from portcall.protos.portcall.v1.link_pb2 import (
     HalfClose,
     Headers,
     Hello,
+    JobAttempt,
     Message,
     Metadatum,
     Method,
@@ -362,3 +363,34 @@ async def test_worker_may_change_its_slots(stage: Stage) -> None:
     assert (await worker.read()).frames[0].HasField("drain")
     for one in calls:
         one.cancel()
+
+
+# --- attempts at jobs -------------------------------------------------------------------------------------------------
+
+
+async def test_a_client_that_opens_an_attempt(client: RawPeer) -> None:
+    await client.shake_hands()
+    attempt = JobAttempt(job=1, number=1)
+    await client.send(Frame(call_id=1, open=Open(method=METHOD, half_close=True, attempt=attempt)))
+    said = await client.goodbye()
+    assert said.reason == PROTOCOL_ERROR
+    assert "only a hub does" in said.details
+
+
+async def test_a_worker_that_holds_attempts_which_cannot_be(worker: RawPeer) -> None:
+    hello = worker_hello()
+    hello.attempts.add(job=0, number=1)
+    await worker.say_hello(worker=hello)
+    said = await worker.goodbye()
+    assert said.reason == REFUSED
+    assert "begin at 1" in said.details
+
+
+async def test_a_worker_whose_attempts_nobody_knows_is_told_to_let_them_go(worker: RawPeer) -> None:
+    hello = worker_hello()
+    for job in (7, 7, 8):
+        hello.attempts.add(job=job, number=2)
+    await worker.shake_hands(worker=hello)
+    (frame,) = (await worker.read()).frames
+    assert [(one.job, one.number) for one in frame.release.attempts] == [(7, 2), (8, 2)]
+    worker.leave()

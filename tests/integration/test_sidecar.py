@@ -12,6 +12,7 @@ from interop_pb2 import DESCRIPTOR, UnaryReply, UnaryRequest
 
 from portcall.errors import ConfigurationError
 from portcall.hub import Hub
+from portcall.protos.job_ids import id_text
 from portcall.protos.portcall.v1.fleet_pb2 import WorkerStatus
 from portcall.wire.access import resolve_access
 from portcall.wire.limits import Liveness
@@ -19,6 +20,7 @@ from portcall.worker import upstream_access
 from portcall.worker.sidecar import Sidecar, SidecarConfig
 from portcall.worker.upstream import PROBE
 
+from .jobs_by_hand import JobsByHand
 from .servicers import Gate, Named, echo
 from .stage import LONG_S, Stage, status_of, until
 from .test_reflection import Asker
@@ -401,3 +403,23 @@ async def test_what_answers_is_no_grpc_server(upstreams: UpstreamStage, caplog: 
     web.close()
     with pytest.raises(asyncio.CancelledError):
         await starting
+
+
+# --- attempts at jobs -------------------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_knows_no_jobs_runs_attempts(upstreams: UpstreamStage) -> None:
+    metadata: dict[str, object] = {}
+
+    async def handle(request: UnaryRequest, context: Context) -> UnaryReply:
+        metadata.update(context.invocation_metadata())
+        return UnaryReply(body=request.body)
+
+    hub = await upstreams.stage.hub()
+    jobs = JobsByHand(hub)
+    await upstreams.joined(await upstreams.serving(UnaryCall=handle), hub.address)
+    attempt = jobs.open(body=b"x", number=2)
+    await jobs.when_over(attempt)
+    assert attempt.body == b"x"
+    assert (metadata["portcall-job-id"], metadata["portcall-job-attempt"]) == (id_text(attempt.job), "2")
+    jobs.record(attempt)

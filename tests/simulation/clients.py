@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from portcall.core.refusals import CANCELLED, OK, UNAVAILABLE
 from portcall.protos.link_rules import many_opens, singly
-from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame, Open
+from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame, HeldAttempt, Open
 from portcall.wire.link import Link
 from portcall.wire.messages import MessageReceiver, MessageSender
 
@@ -36,6 +36,10 @@ class SimClient:
 
     def __repr__(self) -> str:
         return self.name
+
+    def names(self) -> list[HeldAttempt]:
+        """Return nothing: clients hold no attempts."""
+        return []
 
     def on_session(self) -> None:
         """A hub has answered."""

@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from portcall.protos.link_rules import PROTOCOL_VERSION
-from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome, WorkerHello
+from portcall.protos.portcall.v1.link_pb2 import (
+    Frame,
+    Frames,
+    Goodbye,
+    HeldAttempt,
+    Hello,
+    Welcome,
+    WorkerHello,
+)
 from portcall.wire.link import Link, LinkState
 
 from .network import StreamEnd
@@ -19,6 +27,9 @@ HANDSHAKE_S = 0.4
 
 class Owner(Protocol):
     """Whose calls travel on the link."""
+
+    def names(self) -> list[HeldAttempt]:
+        """Return what the hello names."""
 
     def on_session(self) -> None:
         """A new session begins."""
@@ -69,6 +80,9 @@ class SimDialer:
             return
         end = self._dialled = stream.dialler
         end.on_batch, end.on_lost = self._welcome_from(self._session), self.on_stream_lost
+        if self._worker is not None:
+            del self._worker.attempts[:]
+            self._worker.attempts.extend(self._owner.names())
         hello = Hello(
             protocol=PROTOCOL_VERSION, session=self._session, received=self.link.received, worker=self._worker
         )

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from portcall.core.attempts import AttemptSwitchboard
 from portcall.core.calls import ClientPort, WorkerPort
-from portcall.core.switchboard import Switchboard
 from portcall.protos.link_rules import PROTOCOL_VERSION, singly
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Hello, Welcome
 from portcall.wire.link import Link, LinkState
 
+from .attempts import SimJobs
 from .network import Stream, StreamEnd
 from .pumping import SimPump
 
@@ -56,7 +57,7 @@ class SimSession:
 
     def _send_to_worker(self, frame: Frame, message_bytes: int = 0, /) -> None:
         """Send what the switchboard sends, once it is sure that a call has a slot."""
-        if frame.HasField("open"):
+        if frame.HasField("open") and not frame.open.attempt.is_adopted:
             assert isinstance(self.port, WorkerPort)
             assert self.port.free >= 0, f"{self.port.name} was given a call beyond its slots"
         self.link.send(frame, message_bytes)
@@ -82,7 +83,8 @@ class SimHub:
         self.is_up = True
         self.is_touched = True
         """The switchboard has done something since it was last looked at."""
-        self.board = Switchboard(world.profile.limits, world.schedule.now)
+        self.board = AttemptSwitchboard(world.profile.limits, world.schedule.now)
+        self.jobs = SimJobs(world)
 
     @property
     def now(self) -> float:
@@ -102,7 +104,8 @@ class SimHub:
         end.on_batch = on_batch
 
     def restart(self, down_s: float) -> None:
-        """Die with all sessions, and come back."""
+        """Die with all sessions, and come back. Until then nothing more is written down."""
+        self.jobs.restart()
         for session in self.sessions.values():
             if session.pump is not None:
                 session.pump.stop()
@@ -143,9 +146,9 @@ class SimHub:
         self.settle()
 
     def note_opens(self, frames: Sequence[Frame]) -> None:
-        """Enter in the ledger which calls leave for a worker."""
+        """Enter in the ledger which calls leave for a worker; attempts have a ledger of their own."""
         for frame in singly(frames):
-            if frame.HasField("open"):
+            if frame.HasField("open") and not frame.open.HasField("attempt"):
                 self._world.ledger.of(frame.open.metadata).opens_left_hub += 1
 
     def settle(self) -> None:
@@ -157,7 +160,7 @@ class SimHub:
             board = self.board
             self._world.schedule.after(max(0.0, due - self.now), lambda: self._tick(board, due))
 
-    def _tick(self, board: Switchboard, due: float) -> None:
+    def _tick(self, board: AttemptSwitchboard, due: float) -> None:
         if board is self.board and self._tick_at == due:
             self._tick_at = None
             board.tick(self.now)
@@ -166,7 +169,8 @@ class SimHub:
     def _start(self) -> None:
         self.is_up = True
         self._tick_at = None
-        self.board = Switchboard(self._world.profile.limits, self.now)
+        self.board = AttemptSwitchboard(self._world.profile.limits, self.now)
+        self.jobs.restart()
 
     def _begin(self, end: StreamEnd, hello: Hello) -> None:
         """Resume the session of this hello, or begin a new one."""
@@ -195,6 +199,7 @@ class SimHub:
             if is_resumed:
                 self.board.resume_worker(session.port, self.now)
             else:
+                self.jobs.take_held(session.port, [(one.job, one.number) for one in hello.worker.attempts])
                 methods = [method.name for service in hello.worker.contract.services for method in service.methods]
                 self.board.add_worker(session.port, methods, self.now)
             self.settle()

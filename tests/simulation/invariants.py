@@ -66,6 +66,7 @@ class Watch:
         for record in self._world.ledger.records.values():
             assert record.ends == 1, f"{record.key} ended {record.ends} times"
             check_outcome(record, self._world)
+        self._world.hub.jobs.check_end()
         board = self._world.hub.board
         assert not board._routes.strange or self._world.schedule.now < board._settled_at
 
@@ -74,11 +75,13 @@ class Watch:
         board = self._world.hub.board
         return not (
             self._world.ledger.alive
+            or not self._world.hub.jobs.is_at_rest
             or not self._world.hub.is_up
             or board.calls_running
             or board.calls_waiting
             or any(session.port.calls for session in self._world.hub.sessions.values())
-            or any(worker.calls for worker in self._world.workers)
+            or any(worker.calls or worker.attempts for worker in self._world.workers)
+            or any(not (worker.holding.is_empty or worker.dialer.has_left) for worker in self._world.workers)
         )
 
     # --- the switchboard ----------------------------------------------------------------------------------------------
@@ -89,6 +92,7 @@ class Watch:
             check_link(session.link)
         ports = [session.port for session in self._world.hub.sessions.values()]
         clients = [port for port in ports if isinstance(port, ClientPort)]
+        clients.append(self._world.hub.jobs.port)
         workers = [port for port in ports if isinstance(port, WorkerPort)]
         calls = [call for client in clients for call in client.calls.values()]
         for client in clients:
@@ -195,7 +199,8 @@ def check_link(link: Link) -> None:
         turn_bytes += bytes_in_turn
     assert outbox._turn_bytes == turn_bytes
     assert outbox._full_bytes == sum(size for _, size in outbox._full)
-    assert len(outbox._batch.frames) <= (BATCH_BYTES_MAX - outbox._room_bytes) // FRAME_OVERHEAD_BYTES
+    # One frame of ends, of which each call counts less than a frame does, may be among them.
+    assert len(outbox._batch.frames) - 1 <= (BATCH_BYTES_MAX - outbox._room_bytes) // FRAME_OVERHEAD_BYTES
 
 
 def check_record(record: CallRecord) -> None:

@@ -43,6 +43,7 @@ class Profile:
     latency_mean_s: float
     are_messages_large: bool
     limits: CallLimits
+    jobs_max: int = 0
     grace_s: float = 0.5
 
     @property
@@ -75,4 +76,5 @@ def draw_profile(rng: Random) -> Profile:
         latency_mean_s=rng.choice((0.0005, 0.005, 0.03)),
         are_messages_large=rng.random() < 0.5,
         limits=limits,
+        jobs_max=0 if is_calm else rng.choice((0, 10, 40)),
     )

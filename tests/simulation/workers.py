@@ -10,6 +10,7 @@ from portcall.protos.portcall.v1.link_pb2 import (
     End,
     Frame,
     Headers,
+    HeldAttempt,
     Method,
     Service,
     Slots,
@@ -17,7 +18,9 @@ from portcall.protos.portcall.v1.link_pb2 import (
 )
 from portcall.wire.link import Link
 from portcall.wire.messages import MessageReceiver, MessageSender
+from portcall.worker.holding import Holding
 
+from .attempts import SimAttempt
 from .clients import MESSAGE_BYTES_MAX
 from .dialling import SimDialer
 from .plans import STOPPED, CallRecord, Way
@@ -36,6 +39,9 @@ class SimWorker:
         self.slots = slots
         self._slots_told_max = slots
         self.calls: dict[int, Execution] = {}
+        self.holding = Holding(self._run_attempts)
+        self.attempts: dict[int, SimAttempt] = {}
+        """Those that run, by the ids that they have here."""
         self._id_last = 0
         self._is_draining = False
         self._is_drained = False
@@ -50,8 +56,13 @@ class SimWorker:
         """Whether calls may come here, as far as the worker is concerned."""
         return not (self._is_draining or self.dialer.has_left)
 
+    def names(self) -> list[HeldAttempt]:
+        """Return what the hello names."""
+        return self.holding.named()
+
     def on_session(self) -> None:
         """A hub has taken the worker in, with the slots of its hello."""
+        self.holding.attach(self.dialer.link)
         self._id_last = 0
         self._is_drained = False
         self._tell_slots()
@@ -60,11 +71,22 @@ class SimWorker:
 
     def on_frames(self, frames: Sequence[Frame]) -> None:
         """Take what the hub sends."""
-        for frame in singly(frames):
+        for frame in frames:
+            if frame.HasField("opens") and frame.opens.jobs:
+                self._id_last = max(frame.opens.call_ids)
+                self.holding.take_opens(frame.opens)
+            elif frame.HasField("open") and frame.open.HasField("attempt"):
+                self._id_last = frame.call_id
+                self.holding.take_open(frame)
+            elif not self.holding.take(frame):
+                self._take_frames(frame)
+        self._leave_if_quiet()
+
+    def _take_frames(self, frames: Frame) -> None:
+        for frame in singly([frames]):
             if not frame.call_id:
                 assert frame.HasField("drain"), "a worker was sent an event that is not for it"
                 self._is_drained = True
-                self._leave_if_quiet()
                 continue
             call = self.calls.get(frame.call_id)
             if call is not None:
@@ -80,6 +102,7 @@ class SimWorker:
         for call in list(self.calls.values()):
             call.abandon()
         self.calls.clear()
+        self.holding.detach()
         self._leave_if_quiet()
 
     def on_sent(self, frames: Sequence[Frame]) -> None:
@@ -101,12 +124,28 @@ class SimWorker:
         for call in list(self.calls.values()):
             call.abandon()
         self.calls.clear()
+        for attempt in self.attempts.values():
+            attempt.abandon()
+        self.attempts.clear()
+        self.holding = Holding(self._run_attempts)
         self.dialer.vanish()
 
     def note_end(self, call_id: int) -> None:
         """A call is over."""
         del self.calls[call_id]
         self._leave_if_quiet()
+
+    def note_attempt_end(self, id_: int) -> None:
+        """An attempt is over."""
+        del self.attempts[id_]
+
+    def _run_attempts(self, frames: Sequence[Frame]) -> None:
+        for frame in singly(frames):
+            attempt = self.attempts.get(frame.call_id)
+            if attempt is not None:
+                attempt.on_frame(frame)
+            elif frame.HasField("open"):
+                self.attempts[frame.call_id] = SimAttempt(self, frame)
 
     def _tell_slots(self) -> None:
         self._slots_told_max = max(self._slots_told_max, self.slots)
@@ -124,7 +163,7 @@ class SimWorker:
         self.calls[call_id] = Execution(self, self.dialer.link, frame, record)
 
     def _leave_if_quiet(self) -> None:
-        if self._is_drained and not self.calls:
+        if self._is_drained and not (self.calls or self.attempts) and self.holding.is_empty:
             self.dialer.leave()
 
 

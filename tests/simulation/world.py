@@ -51,6 +51,11 @@ class World:
         """Whether more calls shall be made."""
         return not self.is_settling and len(self.ledger.records) < self.profile.calls_max
 
+    @property
+    def wants_jobs(self) -> bool:
+        """Whether more jobs shall be submitted."""
+        return not self.is_settling and len(self.hub.jobs.rows) < self.profile.jobs_max
+
     def think(self, action: Action) -> None:
         """Do this after as long as a program takes for one thing."""
         self.schedule.soon(self.profile.think_mean_s, action)
@@ -81,7 +86,7 @@ class World:
             raise SimulationError(self._describe(f"{type(error).__name__}: {error}")) from error
 
     def _run_actively(self) -> None:
-        while self.steps < STEPS_ACTIVE_MAX and (self.wants_calls or self.ledger.alive):
+        while self.steps < STEPS_ACTIVE_MAX and (self.wants_calls or self.ledger.alive or self.wants_jobs):
             self._step()
 
     def _settle(self) -> None:

@@ -4,10 +4,11 @@ A hub's jobs are a caller like any other, with a port of their own. What differs
 
 * An attempt goes to a free slot or nowhere: it stands in no line, and is refused for no limit. Whoever opens attempts
   asks for the free slots first (`free_slots`). There are some only where no call waits, so calls come first and
-  attempts take what calls leave; an attempt that runs is never stopped to make room for a call. * `lost` tells that a
-  worker is gone, or had not begun and gave the attempt back. An `End` is always the handler's word. * A cancelled
-  attempt ends when its worker says so. Nobody but the worker and its death ends an attempt. * An attempt can go on that
-  a worker has kept over the end of a session, of which this switchboard knows nothing (`adopt`).
+  attempts take what calls leave; an attempt that runs is never stopped to make room for a call.
+* `lost` tells that a worker is gone, or had not begun and gave the attempt back. An `End` is always the handler's word.
+* A cancelled attempt ends when its worker says so. Nobody but the worker and its death ends an attempt.
+* An attempt can go on that a worker has kept over the end of a session, of which this switchboard knows nothing
+  (`adopt`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

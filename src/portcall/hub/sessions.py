@@ -295,13 +295,15 @@ class Sessions:
             said = hello.worker
             if not 0 < said.slots <= SLOTS_MAX:
                 raise ProtocolError(f"a worker with {said.slots} slots; it should be 1 to {SLOTS_MAX}")
+            held = list(dict.fromkeys((attempt.job, attempt.number) for attempt in said.attempts))
+            if not all(job and number for job, number in held):
+                raise ProtocolError("a worker that holds an attempt at job 0, or number 0: both begin at 1")
             contract = self._fleet.registry.add(parse_contract(said.contract), keep=self._fleet.fingerprints)
             port = WorkerPort(said.name[:NAME_CHARACTERS_MAX] or peer, link, said.slots)
             self._fleet.add(port, contract, said.environment, self._board.now)
             self._jobs.know(contract, port.name)
             if said.attempts:
-                held = dict.fromkeys((attempt.job, attempt.number) for attempt in said.attempts)
-                self._board.take_held(port, list(held))
+                self._board.take_held(port, held)
             self._board.add_worker(port, contract.kinds)
         else:
             port = ClientPort(peer, link)

@@ -252,6 +252,8 @@ class Holding:
         if held.replies is not None:
             assert self._link is not None
             held.replies.attach(call_id, self._link.send, attempt.replies)
+        # The hub may have kept replies of which it could not tell any more.
+        self._grant(held)
         self._deliver(held)
 
     def _take_recorded(self, jobs: Sequence[int], numbers: Sequence[int]) -> None:

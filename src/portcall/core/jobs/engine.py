@@ -38,7 +38,7 @@ from portcall.protos.portcall.v1.options_pb2 import JobOptions
 
 
 class JobEngine:
-    """Decides about all jobs of a store. `docs/jobs.md` says what a shell has to call when.
+    """Decides about all jobs of a store. `docs/internals.md` says what a shell has to call when.
 
     `now` is wall-clock time, since schedules and delays mean that, but read from a clock that does not jump while the
     process lives. A reading that is behind an earlier one counts as that one.

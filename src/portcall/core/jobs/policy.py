@@ -256,9 +256,9 @@ def _unknown(message: Message, name: str) -> Iterator[str]:
 
 def _outside(name: str, value: float, least: float, most: float) -> Iterator[str]:
     if not least <= value <= most:
-        yield f"{name} is {value:g}; it must be {least:,g} to {most:,g}"
+        yield f"{name} is {value:g}; it must be {least:,.12g} to {most:,.12g}"
 
 
 def _not_above_zero(name: str, value: float, most: float) -> Iterator[str]:
     if not 0 < value <= most or math.isinf(value):
-        yield f"{name} is {value:g}; it must be above 0" + (f" and at most {most:,g}" if most < math.inf else "")
+        yield f"{name} is {value:g}; it must be above 0" + (f" and at most {most:,.12g}" if most < math.inf else "")

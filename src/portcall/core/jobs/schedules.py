@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from portcall.core.jobs.submissions import LABELS_MAX
 from portcall.errors import ConfigurationError
-from portcall.protos.portcall.v1.jobs_pb2 import ScheduleSpec
+from portcall.protos.portcall.v1.jobs_pb2 import ScheduleSpec, Submission
 
 NAME_LENGTH_MAX = 128
 EVERY_S_MIN = 1.0
@@ -21,6 +22,9 @@ LATE_S = 60.0
 """A time that came this long ago still counts as now; an older one passed while nobody was there."""
 
 CATCH_UP_MAX = 1_000
+
+_ROUNDING_S = 1e-6
+"""Times this close are the same: a double of seconds since 1970 is exact to a quarter of it."""
 
 
 class ScheduleError(ConfigurationError):
@@ -62,14 +66,14 @@ class Times:
         drift.
         """
         if not self.cron:
-            return anchor + (math.floor((at - anchor) / self.every_s + 1e-9) + 1) * self.every_s
+            return anchor + (math.floor((at - anchor + _ROUNDING_S) / self.every_s) + 1) * self.every_s
         found = next(CronSim(self.cron, datetime.fromtimestamp(math.floor(at), self.zone)), None)
         return None if found is None else found.timestamp()
 
     def latest(self, first: float, until: float, count: int) -> list[float]:
         """Return the latest times from `first`, which is one of them, to `until`; up to so many, in their order."""
         if not self.cron:
-            steps = math.floor((until - first) / self.every_s + 1e-9)
+            steps = math.floor((until - first + _ROUNDING_S) / self.every_s)
             return [first + step * self.every_s for step in range(max(0, steps - count + 1), steps + 1)]
         backwards = CronSim(self.cron, datetime.fromtimestamp(math.floor(until) + 1, self.zone), reverse=True)
         found = [moment.timestamp() for moment in islice(backwards, count)]
@@ -132,7 +136,7 @@ def _faults(name: str, spec: ScheduleSpec) -> Iterable[str]:
     if bool(spec.cron) == bool(spec.every_s):
         yield "give either cron or every_s"
     elif spec.every_s and not EVERY_S_MIN <= spec.every_s <= EVERY_S_MAX:
-        yield f"every_s is {spec.every_s:g}; it must be {EVERY_S_MIN:g} to {EVERY_S_MAX:,g}"
+        yield f"every_s is {spec.every_s:g}; it must be {EVERY_S_MIN:g} to {EVERY_S_MAX:,.12g}"
     if spec.cron:
         try:
             CronSim(spec.cron, datetime(2025, 1, 1, tzinfo=UTC))
@@ -152,9 +156,14 @@ def _faults(name: str, spec: ScheduleSpec) -> Iterable[str]:
         yield "overlap or catch_up has a value that this version of Portcall does not know"
     if spec.catch_up == ScheduleSpec.ALL and spec.overlap != ScheduleSpec.ALLOW:
         yield "catch_up ALL needs overlap ALLOW, since the others would leave one job of all"
-    job = spec.job
+    yield from _job_faults(spec.job)
+
+
+def _job_faults(job: Submission) -> Iterable[str]:
     if not job.method:
         yield "its job names no method"
+    if len(job.labels) >= LABELS_MAX:
+        yield f"its job has {len(job.labels)} labels; at most {LABELS_MAX - 1} may be, beside the schedule's own"
     if job.key or job.parent or job.step or job.after or job.HasField("at") or job.HasField("delay_s"):
         yield "its job's key, time, parents and step are the schedule's to choose; leave them out"
 

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
+from google.protobuf.message import DecodeError
+
 from portcall.core.jobs.attempts import Attempts
 from portcall.core.jobs.batch import Dependency, Flow, Label, NewJob, Written
 from portcall.core.jobs.dispatch import Dispatch, Method, Slots
@@ -176,7 +178,7 @@ class Intake:
             return fault
         policy: Policy = method.policy
         if submission.overrides is not None:
-            policy = override(policy, JobOverrides.FromString(submission.overrides))
+            policy = _overridden(policy, submission.overrides)
         value = method.read_value(submission.request) if method.read_value is not None else ""
         job, rank, due_at = self._ids.next(now), rank_of(submission.priority), submission.due_at
         state, attempt, started_at = _READY, 0, None
@@ -223,6 +225,13 @@ class Intake:
         name = id_text(submission.parent)
         why = "is being cancelled" if holder is not None else f"is not held by attempt {submission.parent_attempt}"
         return refused(FAILED_PRECONDITION, f"Job {name}, which submits this one, {why}")
+
+
+def _overridden(policy: Policy, overrides: bytes) -> Policy:
+    try:
+        return override(policy, JobOverrides.FromString(overrides))
+    except DecodeError:
+        raise PolicyError("the overrides are no portcall.v1.JobOverrides") from None
 
 
 def refused(status: int, details: str) -> Submitted:

@@ -9,6 +9,9 @@ from portcall.core.jobs.schedules import Overlap, Schedule, ScheduleError, due_t
 from portcall.core.jobs.submissions import Submission
 from portcall.protos.portcall.v1.jobs_pb2 import ScheduleSpec
 
+NAME_LABEL = "schedule"
+"""The label by which the jobs of a schedule are found."""
+
 
 class Entry:
     """A schedule and where it stands, as the store has it."""
@@ -107,8 +110,9 @@ class Timetable:
 
 
 def submission(schedule: Schedule, now: float) -> Submission:
-    """Return the job of a schedule."""
-    return submission_of(schedule.spec.job, now)
+    """Return the job of a schedule. It has the schedule's name as a label, unless it has one called so already."""
+    job = submission_of(schedule.spec.job, now)
+    return job._replace(labels=tuple({NAME_LABEL: schedule.name, **dict(job.labels)}.items()))
 
 
 def _firing(entry: Entry, next_at: float, now: float) -> Firing:
