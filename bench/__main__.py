@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench import images, jobs, memory, speed
+from bench import images, jobs, memory, speed, store
 from bench.processes import ChildError
 from bench.report import print_table, write_json, write_markdown
 from bench.rows import Row
@@ -34,7 +34,7 @@ IMAGE = "image"
 
 def group_names() -> tuple[str, ...]:
     """Return what is measured unless `--only` says what; that takes IMAGE, too."""
-    return (*dict.fromkeys(case.group for case in speed.cases()), *MEMORY, jobs.GROUP)
+    return (*dict.fromkeys(case.group for case in speed.cases()), *MEMORY, store.GROUP, jobs.GROUP)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -48,6 +48,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the table into this document")
     parser.add_argument("--quick", action="store_true", help="hardly measure: only see that everything runs")
+    parser.add_argument("--huge", action="store_true", help="store: also with 10 million jobs, which takes minutes")
     return parser.parse_args(arguments)
 
 
@@ -62,6 +63,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
     for name, measure_group in MEMORY.items():
         if name in chosen:
             rows += measure_group(sizes)
+    if store.GROUP in chosen:
+        rows += store.measure(store.sizes(rounds, is_quick=options.quick, is_huge=options.huge))
     if IMAGE in chosen:
         rows += images.measure_images(rounds)
     if jobs.GROUP in chosen:
