@@ -73,7 +73,10 @@ class BatchMaker:
         named = [*self._ids, *(job.id for job in jobs), 1]
         waiting = [job for job in jobs if job.state in (JobState.READY, JobState.SCHEDULED)]
         dependencies = {
-            Dependency(job.id, parent) for job in self._some(waiting) for parent in self._some(named) if parent != job.id
+            Dependency(job.id, parent)
+            for job in self._some(waiting)
+            for parent in self._some(named)
+            if parent != job.id
         }
         labels = {(job.id, self._pick("ab")): self._pick("xyz") for job in self._some(jobs)}
         return {
@@ -111,7 +114,20 @@ class BatchMaker:
                 state = self._pick([JobState.SUCCEEDED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED])
                 reply = self._pick([None, *PAYLOADS])
                 ends.append(
-                    End(job.id, attempt, job.method, int(was), int(state), 1, 0, self._draw(small), "d", "w", reply, b"t")
+                    End(
+                        job.id,
+                        attempt,
+                        job.method,
+                        int(was),
+                        int(state),
+                        1,
+                        0,
+                        self._draw(small),
+                        "d",
+                        "w",
+                        reply,
+                        b"t",
+                    )
                 )
                 continue
             later = self._draw(small)
@@ -128,10 +144,9 @@ class BatchMaker:
     def told(self) -> dict[str, Any]:
         notes, replies, checkpoints = [], [], []
         for job, attempt in self._attempts():
-            for k in range(self._draw(small)):
-                notes.append(Note(job.id, attempt, (attempt << NOTE_BITS) + k + 1, self._now, 1, b"p"))
-            for k in range(self._draw(small)):
-                replies.append(Reply(job.id, attempt, k, self._pick(PAYLOADS)))
+            first = (attempt << NOTE_BITS) + 1
+            notes += [Note(job.id, attempt, first + k, self._now, 1, b"p") for k in range(self._draw(small))]
+            replies += [Reply(job.id, attempt, k, self._pick(PAYLOADS)) for k in range(self._draw(small))]
             if self._draw(st.booleans()):
                 checkpoints.append(Checkpoint(job.id, attempt, self._now, self._draw(small), b"c"))
         return {"notes": notes, "replies": replies, "checkpoints": checkpoints}

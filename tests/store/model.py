@@ -126,7 +126,9 @@ class ModelStore:
         return [self._row(self.jobs[job], with_payloads=True) for job in jobs if job in self.jobs]
 
     def find(self, wanted: JobFilter, *, before: int | None, limit: int, with_payloads: bool) -> Page:
-        found = [job for job in reversed(self._by_id()) if self._matches(job, wanted) and (before is None or job.id < before)]
+        found = [
+            job for job in reversed(self._by_id()) if self._matches(job, wanted) and (before is None or job.id < before)
+        ]
         rows = [self._row(job, with_payloads=with_payloads) for job in found[:limit]]
         return Page(rows, rows[-1].id if len(found) > limit else None)
 
@@ -228,7 +230,7 @@ class _Writing:
         promoted = self._promote(batch.promote_max)
         for row in batch.appends:
             self._append(row)
-        claims = [self._claim(claim.flow, claim.count) for claim in batch.claims]
+        claims = [self._claim(claim.flow, claim.most) for claim in batch.claims]
         pages = [self._flows(page.method, page.after)[: page.limit] for page in batch.flow_pages]
         return Written(
             methods=numbered,
@@ -355,7 +357,14 @@ class _Writing:
             assert job.ended_at is not None
             assert job.status is not None
             job.attempts[job.attempt] = AttemptRow(
-                id_, job.attempt, job.started_at, job.ended_at, AttemptOutcome.FAILED, job.status, job.details, job.worker
+                id_,
+                job.attempt,
+                job.started_at,
+                job.ended_at,
+                AttemptOutcome.FAILED,
+                job.status,
+                job.details,
+                job.worker,
             )
         job.move(JobEvent.RETRIED_BY_HAND)
         job.rank, job.due_at, job.failures, job.deaths = rank, self._now, 0, 0
@@ -390,7 +399,9 @@ class _Writing:
     def _append(self, row: NewJob) -> None:
         assert row.id not in self._jobs
         assert row.request is not None
-        holder = next((job for job in self._jobs.values() if row.key and (job.method, job.key) == (row.method, row.key)), None)
+        holder = next(
+            (job for job in self._jobs.values() if row.key and (job.method, job.key) == (row.method, row.key)), None
+        )
         if holder is not None:
             is_free = row.id in self._batch.replaceable and holder.state in (JobState.FAILED, JobState.CANCELLED)
             if not is_free:
@@ -428,7 +439,15 @@ class _Writing:
                 kept = job.checkpoint.replies
             job.replies = {place: row for place, row in job.replies.items() if place < kept}
         return ClaimedJob(
-            job.id, job.attempt, job.failures, job.deaths, job.policy, job.parent, job.overrides, job.metadata, job.request
+            job.id,
+            job.attempt,
+            job.failures,
+            job.deaths,
+            job.policy,
+            job.parent,
+            job.overrides,
+            job.metadata,
+            job.request,
         )
 
     def _flows(self, method: int, behind: tuple[int, str] | None) -> list[tuple[int, str]]:

@@ -123,4 +123,3 @@ TestSQLite.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
-

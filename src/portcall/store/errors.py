@@ -19,7 +19,7 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreDamagedError(StoreError):
-    """The file is not what a store wrote. Nothing was written to it, and nothing will be until a sound one is opened."""
+    """The file is not what a store wrote. Nothing was written to it, nor will be until a sound one is opened."""
 
 
 class StoreInUseError(StoreError, ConfigurationError):

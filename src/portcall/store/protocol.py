@@ -1,8 +1,8 @@
 """What a hub asks of a place for jobs.
 
-A store is used by one thread at a time, and blocks: the hub gives it a thread of its own, hands it one `Batch` after the
-other, and lets whatever comes meanwhile gather for the next one. So one disk flush carries hundreds of jobs, and a hub
-without load waits for one flush only.
+A store is used by one thread at a time, and blocks: the hub gives it a thread of its own, hands it one `Batch` after
+the other, and lets whatever comes meanwhile gather for the next one. So one disk flush carries hundreds of jobs, and a
+hub without load waits for one flush only.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow, NoteRow, Page
 class Reader(Protocol):
     """A second look at the same jobs, for questions that should not hold up the writer. For one thread at a time.
 
-    Sees whatever is committed when a method is called. All methods raise `StoreUnavailableError` or `StoreDamagedError`.
+    Sees whatever is committed when a method is called. All methods raise `StoreUnavailableError` or
+    `StoreDamagedError`.
     """
 
     def get(self, jobs: Sequence[int]) -> list[JobRow]:

@@ -44,7 +44,9 @@ class SimHub:
         """Start on what the store holds."""
         self.is_up = True
         self.links, self.waiting, self.assigned, self._tick_at = {}, [], {}, None
-        self.engine = JobEngine(self._world.disk.stored(), self.now, self._world.schedule.rng, self._world.profile.limits)
+        self.engine = JobEngine(
+            self._world.disk.stored(), self.now, self._world.schedule.rng, self._world.profile.limits
+        )
         self.know_contract()
         self.poke()
 
@@ -72,7 +74,9 @@ class SimHub:
         self.perform(self.engine.take_effects())
         if batch is not None:
             life, self._writing = self.life, batch
-            self._world.schedule.soon(self._world.profile.flush_mean_s, lambda: life == self.life and self._flush(batch))
+            self._world.schedule.soon(
+                self._world.profile.flush_mean_s, lambda: life == self.life and self._flush(batch)
+            )
         self._wake()
 
     def _flush(self, batch: Batch) -> None:
@@ -142,6 +146,7 @@ class SimHub:
 
     def _assign(self) -> None:
         """Send attempts to workers that have slots."""
+        life = self.life
         for start in list(self.waiting):
             free = [(link, worker) for link, worker in self.links.items() if self._free(worker) > 0]
             if not free:
@@ -149,7 +154,6 @@ class SimHub:
             link, worker = self._world.schedule.rng.choice(free)
             self.waiting.remove(start)
             self.assigned[start.job, start.attempt] = worker
-            life = self.life
             self._world.send(
                 lambda worker=worker, start=start, link=link: (
                     life == self.life and self.links.get(link) is worker and worker.start(start)

@@ -98,7 +98,9 @@ class Watch:
             starts = self._world.ledger.starts.setdefault((name, job.value), [])
             starts.append(batch.now)
             recent = [at for at in starts if at > batch.now - rate.per_s]
-            assert len(recent) <= rate.starts + rate.burst, f"{len(recent)} of {name} {job.value!r} within {rate.per_s} s"
+            assert len(recent) <= rate.starts + rate.burst, (
+                f"{len(recent)} of {name} {job.value!r} within {rate.per_s} s"
+            )
 
     # --- after a step -------------------------------------------------------------------------------------------------
 
@@ -124,7 +126,9 @@ class Watch:
         engine, disk = self._world.hub.engine, self._world.disk
         attempts = engine._attempts.by_job
         held = {job.id: job for job in disk.jobs.values() if job.state in HELD}
-        assert attempts.keys() == held.keys(), f"leases: engine {attempts.keys() - held.keys()}, store {held.keys() - attempts.keys()}"
+        assert attempts.keys() == held.keys(), (
+            f"leases: engine {attempts.keys() - held.keys()}, store {held.keys() - attempts.keys()}"
+        )
         for id_, attempt in attempts.items():
             job = held[id_]
             assert (attempt.number, attempt.state) == (job.attempt, job.state)
@@ -161,7 +165,9 @@ class Watch:
         for job in self._world.disk.jobs.values():
             assert job.state in ENDED, f"job {job.id} is still {job.state.name}"
         for id_, record in self._world.ledger.jobs.items():
-            assert record.outcome is not None or not record.is_acknowledged, f"job {id_} was acknowledged and never ended"
+            assert record.outcome is not None or not record.is_acknowledged, (
+                f"job {id_} was acknowledged and never ended"
+            )
 
     def is_at_rest(self) -> bool:
         """Whether every stored job has ended, for everybody."""

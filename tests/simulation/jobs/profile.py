@@ -41,7 +41,9 @@ def options_of(method: str, rng: Random) -> JobOptions:
             each = Limit(rate=rate, running=rng.choice((None, 1)))
             return JobOptions(attempts=3, backoff=_QUICK, by=By(field="site", limit=each))
         case "/sim.Jobs/Hasty":
-            return JobOptions(attempts=2, backoff=Backoff(initial_s=0, max_s=0), deaths=2, keep_s=rng.choice((0.2, 5.0)))
+            return JobOptions(
+                attempts=2, backoff=Backoff(initial_s=0, max_s=0), deaths=2, keep_s=rng.choice((0.2, 5.0))
+            )
         case _:
             return JobOptions(backoff=_QUICK)
 

@@ -333,5 +333,3 @@ def run_seed(seed: int) -> World:
     world = World(seed)
     world.run()
     return world
-
-

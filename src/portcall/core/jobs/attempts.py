@@ -7,13 +7,13 @@ must be extended: liveness comes from the link to the worker.
 
 import heapq
 from collections.abc import Iterable, Sequence
-from random import Random
 
-from portcall.core.jobs.batch import Again, Checkpoint, End, Flow, HeldJob, Note, Reply
+from portcall.core.jobs.backoff import Chance
+from portcall.core.jobs.batch import Again, AttemptOutcome, Checkpoint, End, Flow, HeldJob, Note, Reply
 from portcall.core.jobs.policy import Policy
 from portcall.core.jobs.ranks import priority_of, rank_of
 from portcall.core.jobs.states import CANCELLING, ENDED, RUNNING, JobState, after
-from portcall.core.jobs.verdicts import AttemptOutcome, Ending, judge, lost, timed_out
+from portcall.core.jobs.verdicts import Ending, judge, lost, timed_out
 
 NOTE_BITS = 20
 """A note's number is its attempt's, and below it the note's own in the attempt: so numbers rise within a job, and those
@@ -154,7 +154,7 @@ class Attempts:
         return taken
 
 
-def rows_of_ends(attempts: Sequence[Attempt], now: float, rng: Random) -> tuple[list[End], list[Again]]:
+def rows_of_ends(attempts: Sequence[Attempt], now: float, rng: Chance) -> tuple[list[End], list[Again]]:
     """Return what to record of attempts that have ended."""
     ends: list[End] = []
     agains: list[Again] = []

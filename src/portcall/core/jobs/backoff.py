@@ -1,15 +1,23 @@
 """How long a job waits before its next attempt."""
 
-from random import Random
+from typing import Protocol
 
 from portcall.core.jobs.policy import Backoff
 
 
-def backoff_s(backoff: Backoff, failures: int, rng: Random) -> float:
+class Chance(Protocol):
+    """Where random numbers come from; a `random.Random` is one."""
+
+    def random(self) -> float:
+        """Return a number from 0 up to, and without, 1."""
+
+
+def backoff_s(backoff: Backoff, failures: int, rng: Chance) -> float:
     """Return the wait after this many failed attempts (1 or more), by the random numbers of `rng`.
 
-    Exponential with a ceiling, and a part of it left to chance: what failed together because a service was down should not
-    come back together and bring it down again (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+    Exponential with a ceiling, and a part of it left to chance: what failed together because a service was down should
+    not come back together and bring it down again (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
+    2015).
     """
     # Far before the power could overflow it has reached the ceiling.
     exponent = min(failures - 1, 1_000)

@@ -1,17 +1,17 @@
 """What a job engine asks of a store, and what the store answers.
 
-A `Batch` is one transaction: a store performs all of it or nothing, in the order of the fields below, and answers with a
-`Written`. Everything comes in columns and lists, since a batch of 500 jobs is as common as one of one. Rows are named
+A `Batch` is one transaction: a store performs all of it or nothing, in the order of the fields below, and answers with
+a `Written`. Everything comes in columns and lists, since a batch of 500 jobs is as common as one of one. Rows are named
 tuples, because they are made by the ten thousand each second and go into a database as they are. For the same reason
 the states in rows that an engine makes are plain numbers of `JobState`: binding a member of an enum takes five times as
 long as binding an `int`.
 
-Fencing. Rows that speak for an attempt carry its number and take effect only while that very attempt holds the job, which
-is then RUNNING or CANCELLING; those that end it name which of the two (`was`). The jobs of rows that had no effect are in
-`Written.stale` and `Written.unheard`; nothing else tells.
+Fencing. Rows that speak for an attempt carry its number and take effect only while that very attempt holds the job,
+which is then RUNNING or CANCELLING; those that end it name which of the two (`was`). The jobs of rows that had no
+effect are in `Written.stale` and `Written.unheard`; nothing else tells.
 
-Ready jobs have an order within their *flow*: a flow is all ready jobs of one method, rank and value, oldest first. Whose
-turn it is among the flows is the engine's to say; a store only ever takes the first jobs of one.
+Ready jobs have an order within their *flow*: a flow is all ready jobs of one method, rank and value, oldest first.
+Whose turn it is among the flows is the engine's to say; a store only ever takes the first jobs of one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -171,10 +171,10 @@ class Label(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Start the first `count` ready jobs of a flow, or as many as it has."""
+    """Start the first `most` ready jobs of a flow, or as many as it has."""
 
     flow: Flow
-    count: int
+    most: int
 
 
 class FlowPage(NamedTuple):
@@ -206,8 +206,8 @@ class Batch:
     less, and those that waited for one that did not are cancelled, with all that wait for them."""
     agains: Sequence[Again] = ()
     cancels: Sequence[int] = ()
-    """Jobs to be cancelled, with all their descendants by `parent`. Those that are held become CANCELLING; the others are
-    CANCELLED, with all that wait for them."""
+    """Jobs to be cancelled, with all their descendants by `parent`. Those that are held become CANCELLING; the others
+    are CANCELLED, with all that wait for them."""
     revivals: Sequence[Revival] = ()
     forget: Sequence[int] = ()
     """Jobs to be purged now; those that have not ended are left alone."""

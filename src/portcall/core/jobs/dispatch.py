@@ -1,8 +1,9 @@
 """What starts next: free slots, limits and turns go in, claims come out.
 
-Theory of operation. A choice reserves for each job that it asks the store for: a slot in this choice's count, and a place
-in the method's gate. The store answers with the jobs that there were; what was not used is given back. Only one batch is
-under way at a time, so a reservation is never weighed against another that nobody knows of yet, and limits are exact.
+Theory of operation. A choice reserves for each job that it asks the store for: a slot in this choice's count, and a
+place in the method's gate. The store answers with the jobs that there were; what was not used is given back. Only one
+batch is under way at a time, so a reservation is never weighed against another that nobody knows of yet, and limits are
+exact.
 """
 
 import heapq

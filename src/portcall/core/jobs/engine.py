@@ -1,9 +1,10 @@
 """The job engine: what happens goes in, batches for the store and effects for the shell come out.
 
 Theory of operation. Everything that happens gathers. `plan` turns it into one batch for the store; while that is being
-written, more gathers; `settle` takes the store's answer, and only then does anybody hear of it: submitters are answered,
-attempts start, outcomes are told. If the store could not write, `store_failed` puts everything back and refuses what is
-new. There is never more than one batch under way, so a decision always rests on what the store is known to hold.
+written, more gathers; `settle` takes the store's answer, and only then does anybody hear of it: submitters are
+answered, attempts start, outcomes are told. If the store could not write, `store_failed` puts everything back and
+refuses what is new. There is never more than one batch under way, so a decision always rests on what the store is known
+to hold.
 
 The engine keeps attempts that run, names of flows that have ready jobs, limits that are in use, and schedules. It never
 keeps a job that waits: its size is that of the work under way, and not of what is stored.
@@ -11,14 +12,14 @@ keeps a job that waits: its size is that of the work under way, and not of what 
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from random import Random
 from typing import Any
 
 from portcall.core.jobs.attempts import Attempt, Attempts, is_wanted, rows_of_ends
+from portcall.core.jobs.backoff import Chance
 from portcall.core.jobs.batch import Batch, MethodOptionsRow, Purge, Revival, Stored, Written
 from portcall.core.jobs.dispatch import Capacity, Dispatch, Slots
 from portcall.core.jobs.effects import Effects, Recorded, Stop, StopReason
-from portcall.core.jobs.flight import Announcement, Flight, ScheduleStep
+from portcall.core.jobs.flight import Flight, ScheduleStep
 from portcall.core.jobs.identity import IdSequence
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.methods import Methods
@@ -43,7 +44,7 @@ class JobEngine:
     process lives. A reading that is behind an earlier one counts as that one.
     """
 
-    def __init__(self, stored: Stored, now: float, rng: Random, limits: JobLimits | None = None) -> None:
+    def __init__(self, stored: Stored, now: float, rng: Chance, limits: JobLimits | None = None) -> None:
         self._limits = limits = limits or JobLimits()
         self._rng = rng
         self._now = now
@@ -148,12 +149,13 @@ class JobEngine:
 
     def request(self, request: Request) -> None:
         """Do what somebody asks; its token is in `Effects.done` when it is on the disk."""
-        if isinstance(request, PutSchedule) and len(self._timetable.entries) >= self._limits.schedules_max:
-            if request.schedule.name not in self._timetable.entries:
-                words = f"there are {self._limits.schedules_max:,} schedules already; remove some first"
-                self._effects.failed.append((request.token, words))
-                return
-        self._requests.append(request)
+        entries, schedules_max = self._timetable.entries, self._limits.schedules_max
+        is_new = isinstance(request, PutSchedule) and request.schedule.name not in entries
+        if is_new and len(entries) >= schedules_max:
+            words = f"there are {schedules_max:,} schedules already; remove some first"
+            self._effects.failed.append((request.token, words))
+        else:
+            self._requests.append(request)
 
     def trigger(self, token: Any, name: str, now: float) -> None:
         """Submit the job of a schedule now; answered like any submission.
@@ -169,7 +171,7 @@ class JobEngine:
     # --- attempts -----------------------------------------------------------------------------------------------------
 
     def ended(self, job: int, attempt: int, ending: Ending, now: float) -> None:
-        """Note how an attempt has ended. Answered by a `Recorded` when that is on the disk, or if it counts for nothing."""
+        """Note how an attempt has ended; answered by a `Recorded` when that is on the disk, or counts for nothing."""
         self._tock(now)
         found = self._attempts.find(job, attempt)
         if found is not None:
@@ -335,7 +337,7 @@ class JobEngine:
             self._attempts.give_up_orphans()
 
     def _take_over(self, now: float) -> list[Attempt]:
-        """Return attempts whose ends go into this batch, and count them no more: what it starts may take their place."""
+        """Return attempts whose ends go into this batch, and count them no more: others may start in their place."""
         over = self._attempts.take_over(self._limits.batch_jobs_max)
         for attempt in over:
             if attempt.is_counted:

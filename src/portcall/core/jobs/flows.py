@@ -1,11 +1,11 @@
 """Whose turn it is: the flows of one method that have ready jobs, as far as the engine knows them.
 
-Theory of operation. The store holds any number of ready jobs, in any number of flows; the engine holds names of flows and
-no jobs. Flows of the lowest rank go first, those of one rank take turns. A flow whose value has reached a limit is
+Theory of operation. The store holds any number of ready jobs, in any number of flows; the engine holds names of flows
+and no jobs. Flows of the lowest rank go first, those of one rank take turns. A flow whose value has reached a limit is
 parked until the value opens again, so that a choice never walks past closed flows, however many there are.
 
-A flow is here if it may have ready jobs; one that turns out to have none is dropped. At most `flows_max` are kept; if there
-may be more in the store, `is_whole` is false, and they are read page by page when these run low.
+A flow is here if it may have ready jobs; one that turns out to have none is dropped. At most `flows_max` are kept; if
+there may be more in the store, `is_whole` is false, and they are read page by page when these run low.
 """
 
 from collections import OrderedDict

@@ -1,7 +1,7 @@
 """Ids of jobs: 63 bits, of which the upper 41 are the time of submission.
 
-So ids sort as jobs were submitted, and new jobs land at the end of a store's tables, where it is cheap. And a store that
-was set back to a backup does not give the id of a lost job to another one, as a plain counter would.
+So ids sort as jobs were submitted, and new jobs land at the end of a store's tables, where it is cheap. And a store
+that was set back to a backup does not give the id of a lost job to another one, as a plain counter would.
 """
 
 from portcall.errors import PortcallError
@@ -48,16 +48,12 @@ def parse_id(text: str) -> int:
     Raises:
         BadJobIdError: it stands for none; the message shows it.
     """
-    try:
-        if len(text) != TEXT_LENGTH:
-            raise KeyError
-        job = 0
-        for letter in text.lower():
-            job = job << 5 | _VALUES[letter]
-    except KeyError:
-        raise BadJobIdError(
-            f"{text[:40]!r} is not the id of a job: it should be {TEXT_LENGTH} letters and digits"
-        ) from None
+    lowered = text.lower()
+    if len(lowered) != TEXT_LENGTH or not _VALUES.keys() >= set(lowered):
+        raise BadJobIdError(f"{text[:40]!r} is not the id of a job: it should be {TEXT_LENGTH} letters and digits")
+    job = 0
+    for letter in lowered:
+        job = job << 5 | _VALUES[letter]
     if job >= 1 << 63:
         raise BadJobIdError(f"{text!r} is not the id of a job: it is beyond the last one")
     return job

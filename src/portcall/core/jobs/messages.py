@@ -1,5 +1,7 @@
 """Between the messages of `portcall.v1.Jobs` and the values of the core."""
 
+from typing import cast
+
 from portcall.core.jobs.identity import id_text, parse_id, submitted_at
 from portcall.core.jobs.ranks import priority_of
 from portcall.core.jobs.rows import AttemptRow, JobRow
@@ -40,7 +42,7 @@ def job_message(row: JobRow) -> jobs_pb2.Job:
     return jobs_pb2.Job(
         id=id_text(row.id),
         method=row.method,
-        state=jobs_pb2.JobState.ValueType(row.state),
+        state=cast(jobs_pb2.JobState, row.state),
         key=row.key if row.key is not None and row.step is None else "",
         parent="" if row.parent is None else id_text(row.parent),
         step=row.step or "",
@@ -73,7 +75,7 @@ def attempt_message(row: AttemptRow) -> jobs_pb2.Attempt:
         number=row.number,
         started_at=row.started_at,
         ended_at=row.ended_at,
-        outcome=jobs_pb2.Attempt.Outcome.ValueType(row.outcome),
+        outcome=cast(jobs_pb2.Attempt.Outcome, row.outcome),
         status=row.status,
         details=row.details,
         worker=row.worker,

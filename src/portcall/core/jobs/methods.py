@@ -77,7 +77,7 @@ class Methods:
 
 
 def _parsed(options: bytes) -> Policy:
-    """Return the policy of stored options; a store that a newer Portcall wrote may have some that are not known here."""
+    """Return the policy of stored options, of which a newer Portcall may have written some that are not known here."""
     try:
         return parse_policy(JobOptions.FromString(options))
     except PolicyError:

@@ -1,13 +1,14 @@
 """What a method promises as a job: its options in the contract, checked and turned into values.
 
-A policy is parsed once and then only read. What is wrong with an option is said in words that name the option, its value
-and what it may be, and all at once, because whoever reads it wants to mend it in one go.
+A policy is parsed once and then only read. What is wrong with an option is said in words that name the option, its
+value and what it may be, and all at once, because whoever reads it wants to mend it in one go.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import Any
 
 from google.protobuf.descriptor_pb2 import MethodDescriptorProto, MethodOptions
 from google.protobuf.message import Message
@@ -104,7 +105,7 @@ def options_of(method: MethodDescriptorProto) -> options_pb2.JobOptions:
     Works for a descriptor that was parsed before the extension was known to the process as well.
     """
     options = MethodOptions.FromString(method.options.SerializeToString())
-    return options.Extensions[options_pb2.job]
+    return options.Extensions[options_pb2.job]  # type: ignore[index]  # protoc's stubs say too little
 
 
 def parse_policy(options: options_pb2.JobOptions) -> Policy:
@@ -187,8 +188,9 @@ def _faults(options: options_pb2.JobOptions) -> Iterator[str]:
         yield from _not_above_zero("timeout_s", options.timeout_s, math.inf)
     for code in options.retry_on:
         if not refusals.OK < code <= refusals.STATUS_CODE_MAX:
-            known = code in options_pb2.JobOptions.Code.values()
-            yield f"retry_on has {options_pb2.JobOptions.Code.Name(code) if known else code}, which no failure ends with"
+            is_known = code in options_pb2.JobOptions.Code.values()
+            name = options_pb2.JobOptions.Code.Name(code) if is_known else code
+            yield f"retry_on has {name}, which no failure ends with"
     if options.HasField("deaths"):
         yield from _outside("deaths", options.deaths, 1, DEATHS_MAX)
     yield from _limit_faults("limit", options.limit)
@@ -243,7 +245,8 @@ def _duplicate_faults(value: int) -> Iterator[str]:
 
 
 def _unknown(message: Message, name: str) -> Iterator[str]:
-    numbers = sorted({unknown.field_number for unknown in UnknownFieldSet(message)})
+    fields: Iterable[Any] = UnknownFieldSet(message)  # type: ignore[assignment]  # one, though its stub does not say so
+    numbers = sorted({field.field_number for field in fields})
     if numbers:
         yield (
             f"{name} has fields that this version of Portcall does not know (numbers {', '.join(map(str, numbers))});"

@@ -1,9 +1,9 @@
 """The order in which the ready jobs of a method start: one number, the lower the earlier.
 
 A rank holds the priority that a submitter gave and, before it, how suspect the job is. A job that was running when its
-worker died is a suspect: perhaps it killed the worker, perhaps it was merely there. Suspects go first but few at a time, so
-that the next death tells more: of thousands that died together only some are at risk together again, and the third
-time each is alone. Without this, a worker of 2,000 slots would drag all its jobs into the grave of one.
+worker died is a suspect: perhaps it killed the worker, perhaps it was merely there. Suspects go first but few at a
+time, so that the next death tells more: of thousands that died together only some are at risk together again, and the
+third time each is alone. Without this, a worker of 2,000 slots would drag all its jobs into the grave of one.
 """
 
 from collections.abc import Sequence

@@ -58,7 +58,8 @@ class Times:
     def after(self, at: float, anchor: float) -> float | None:
         """Return the first time after another; None if there is none in the next fifty years.
 
-        `anchor` is any earlier time of the schedule, or when it began: an interval counts from there and does not drift.
+        `anchor` is any earlier time of the schedule, or when it began: an interval counts from there and does not
+        drift.
         """
         if not self.cron:
             return anchor + (math.floor((at - anchor) / self.every_s + 1e-9) + 1) * self.every_s
@@ -137,7 +138,10 @@ def _faults(name: str, spec: ScheduleSpec) -> Iterable[str]:
             CronSim(spec.cron, datetime(2025, 1, 1, tzinfo=UTC))
         except CronSimError as error:
             words = str(error).lower()
-            yield f"cron is {spec.cron!r}: {words}; it should be like '30 2 * * MON-FRI' (minute, hour, day, month, weekday)"
+            yield (
+                f"cron is {spec.cron!r}: {words}; it should be like '30 2 * * MON-FRI'"
+                " (minute, hour, day, month, weekday)"
+            )
     if spec.time_zone and not spec.cron:
         yield "a time zone goes with cron only"
     try:

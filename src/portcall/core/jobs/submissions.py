@@ -1,5 +1,6 @@
 """What is submitted, and how it becomes rows."""
 
+import re
 from collections import deque
 from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ KEY_LENGTH_MAX = 512
 LABELS_MAX = 16
 LABEL_LENGTH_MAX = 128
 AFTER_MAX = 1_000
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 STEP_MARK = "\x1f"
 """Begins the keys of steps, which others cannot: keys have no control characters."""
@@ -120,7 +123,7 @@ class Intake:
         return tickets
 
     def draft(self, slots: Slots, now: float) -> Draft:
-        """Return the rows of the next tickets, as many as one batch takes; methods that have no number yet hold them up."""
+        """Return the rows of the next tickets, as many as one batch takes; a method without a number holds them up."""
         draft = Draft()
         while self._waiting and len(draft.rows) < self._limits.batch_jobs_max:
             ticket = self._waiting[0]
@@ -135,7 +138,9 @@ class Intake:
     def are_numbered(self, submissions: Sequence[Submission], now: float) -> bool:
         """Return whether the store has numbers for all of these methods; they are announced to it if not."""
         dispatch = self._dispatch
-        return all([dispatch.method(submission.method, now).policy_id for submission in submissions])
+        # All of them are asked, so that all are announced at once.
+        numbers = [dispatch.method(submission.method, now).policy_id for submission in submissions]
+        return all(numbers)
 
     def add(self, draft: Draft, ticket: Ticket, slots: Slots, now: float) -> None:
         """Draft the rows of one ticket."""
@@ -215,7 +220,7 @@ def refused(status: int, details: str) -> Submitted:
 
 
 def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int], *, is_plain: bool) -> Submitted:
-    """Return what became of a submission, now that the batch is stored; `is_plain` if all rows are stored as they were."""
+    """Return what became of a submission, now that the batch is stored; `is_plain` if all rows are as they were."""
     if isinstance(row, Submitted):
         return row
     if is_plain:
@@ -269,4 +274,4 @@ def _fault(submission: Submission) -> Submitted | None:
 def _is_bad_name(name: str | None, length_max: int) -> bool:
     if name is None:
         return False
-    return not 0 < len(name) <= length_max or any(ord(character) < 32 or ord(character) == 127 for character in name)
+    return not 0 < len(name) <= length_max or _CONTROL.search(name) is not None

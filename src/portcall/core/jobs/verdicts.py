@@ -1,9 +1,8 @@
 """What an attempt's end means for its job: the rule of retries, as one function."""
 
-from random import Random
 from typing import NamedTuple
 
-from portcall.core.jobs.backoff import backoff_s
+from portcall.core.jobs.backoff import Chance, backoff_s
 from portcall.core.jobs.batch import AttemptOutcome
 from portcall.core.jobs.policy import Policy
 from portcall.core.jobs.states import CANCELLING, JobEvent, JobState
@@ -68,7 +67,7 @@ def timed_out(ending: Ending, timeout_s: float) -> Ending:
     )
 
 
-def judge(ending: Ending, state: JobState, failures: int, deaths: int, policy: Policy, rng: Random) -> Verdict:
+def judge(ending: Ending, state: JobState, failures: int, deaths: int, policy: Policy, rng: Chance) -> Verdict:
     """Return what becomes of a job whose attempt has ended.
 
     `failures` and `deaths` are those before this attempt.

@@ -21,7 +21,6 @@ from portcall.store.sqlite.transaction import PAYLOAD_BYTES_IN_ROW_MAX, Transact
 
 _method_and_state = itemgetter(NewJob._fields.index("method"), NewJob._fields.index("state"))
 _key = itemgetter(NewJob._fields.index("key"))
-_REQUEST = NewJob._fields.index("request")
 
 
 def number_methods(tx: Transaction, methods: Sequence[MethodOptionsRow]) -> None:
@@ -44,9 +43,9 @@ def append(tx: Transaction, batch: Batch) -> None:
     if batch.dependencies or any(map(_key, jobs)):
         jobs, parents = _acceptable(tx, batch)
     rows: Sequence[NewJob] = jobs
-    large = [job for job in jobs if len(job[_REQUEST]) > PAYLOAD_BYTES_IN_ROW_MAX]
+    large = [job for job in jobs if _is_large(job.request)]
     if large:
-        rows = [job._replace(request=None) if len(job[_REQUEST]) > PAYLOAD_BYTES_IN_ROW_MAX else job for job in jobs]
+        rows = [job._replace(request=None) if _is_large(job.request) else job for job in jobs]
         tx.each("add_large_requests", [(job.id, job.request) for job in large])
     tx.rows("append_jobs", rows)
     tx.counted.update(Counter(map(_method_and_state, jobs)))
@@ -54,6 +53,10 @@ def append(tx: Transaction, batch: Batch) -> None:
         stored = {job.id: job for job in jobs}
         _wait(tx, stored, parents)
         tx.each("add_labels", [label for label in batch.labels if label.job in stored])
+
+
+def _is_large(request: bytes | None) -> bool:
+    return request is not None and len(request) > PAYLOAD_BYTES_IN_ROW_MAX
 
 
 def _acceptable(tx: Transaction, batch: Batch) -> tuple[list[NewJob], dict[int, set[int]]]:

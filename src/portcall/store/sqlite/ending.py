@@ -31,7 +31,7 @@ def keep_told(
 def end(tx: Transaction, ends: Sequence[End]) -> None:
     """Record outcomes, and let those that waited for these jobs go on or be cancelled."""
     now, large = tx.now, []
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for row in ends:
         reply = row.reply
         if reply is not None and len(reply) > PAYLOAD_BYTES_IN_ROW_MAX:

@@ -29,8 +29,8 @@ PAGE_BYTES = 8_192
 CACHE_BYTES = 64 << 20
 
 CHECKPOINT_PAGES = 4_000
-"""When the log is copied into the file: after 32 MB. Rarely enough that a job's row, written three times within a second
-or two, is copied once."""
+"""When the log is copied into the file: after 32 MB. Rarely enough that a job's row, written three times within a
+second or two, is copied once."""
 
 LOG_BYTES_MAX = 64 << 20
 """What the log is cut back to after it has had to grow."""
@@ -59,7 +59,7 @@ _PASSING = frozenset(
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into a store's. What is neither passing nor damage is a defect, and goes through as it is."""
+    """Turn SQLite's errors into a store's. What is neither passing nor damage is a defect of ours, and goes through."""
     try:
         yield
     except sqlite3.Error as error:
@@ -74,8 +74,8 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError | None:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if code in _DAMAGED:
         return StoreDamagedError(
-            f"{path} is damaged: {error}. Nothing was written to it. Put a backup in its place, or move it away to begin"
-            " with an empty store"
+            f"{path} is damaged: {error}. Nothing was written to it. Put a backup in its place, or move it away to"
+            " begin with an empty store"
         )
     if code in _FULL:
         return StoreUnavailableError(f"there is no room for {path}: {error}. Free some, and it goes on", is_full=True)
@@ -101,8 +101,8 @@ class FileLock:
             holder = os.read(self._descriptor, 100).decode("ascii", "replace").strip() or "unknown"
             os.close(self._descriptor)
             raise StoreInUseError(
-                f"{database} is in use by another hub (process {holder}). Two hubs cannot share a file: stop that one, or"
-                " give this one a file of its own"
+                f"{database} is in use by another hub (process {holder}). Two hubs cannot share a file: stop that one,"
+                " or give this one a file of its own"
             ) from None
         with_pid = f"{os.getpid()}\n".encode()
         os.ftruncate(self._descriptor, 0)
@@ -173,8 +173,8 @@ def _check_place(path: Path) -> bool:
     log = path.with_name(path.name + "-wal")
     if log.exists() and log.stat().st_size:
         raise StoreDamagedError(
-            f"{path} is {'empty' if path.exists() else 'gone'}, but its log {log.name} is still there. Put a backup in its"
-            f" place, or move {log.name} away to begin with an empty store"
+            f"{path} is {'empty' if path.exists() else 'gone'}, but its log {log.name} is still there. Put a backup in"
+            f" its place, or move {log.name} away to begin with an empty store"
         )
     return True
 
@@ -187,7 +187,8 @@ def _check_content(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreNotOursError(f"{path} is a database of another program; give the hub a file of its own")
     if version > VERSION:
         raise StoreNotOursError(
-            f"{path} was written by a newer Portcall (its version is {version}, this one knows {VERSION}); upgrade this hub"
+            f"{path} was written by a newer Portcall (its version is {version}, this one knows {VERSION}); upgrade"
+            " this hub"
         )
     if path.stat().st_size <= CHECKED_BYTES_MAX:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]

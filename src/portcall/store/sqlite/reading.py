@@ -21,6 +21,8 @@ _PLAIN = """job.id, method.name, job.state, job.rank, job.attempt, job.failures,
     job.step"""
 _PAYLOADS = """job.trailers, coalesce(job.reply, large_reply.message), coalesce(job.request, large_request.message),
     job.metadata"""
+_LARGE = """ LEFT JOIN large_reply ON large_reply.job = job.id
+    LEFT JOIN large_request ON large_request.job = job.id"""
 _NO_PAYLOADS = "NULL, NULL, NULL, NULL"
 _REPLIES = "coalesce((SELECT max(place) + 1 FROM stream_reply WHERE stream_reply.job = job.id), 0)"
 
@@ -91,14 +93,17 @@ class SQLiteReader:
         payloads = _PAYLOADS if with_payloads else _NO_PAYLOADS
         joins = "JOIN method ON method.id = job.method"
         if with_payloads:
-            joins += " LEFT JOIN large_reply ON large_reply.job = job.id LEFT JOIN large_request ON large_request.job = job.id"
+            joins += _LARGE
         query = f"SELECT {_PLAIN}, {payloads}, {_REPLIES} FROM job {joins} WHERE {where}{tail}"  # noqa: S608  # no values
         with translated(self._path):
             rows = self._connection.execute(query, parameters).fetchall()
             labels: dict[int, list[tuple[str, str]]] = {}
             for job, name, value in self._connection.execute(QUERIES["labels"], (json_ids(row[0] for row in rows),)):
                 labels.setdefault(job, []).append((name, value))
-        return [JobRow(*row[:2], JobState(row[2]), *row[3:-1], tuple(labels.get(row[0], ())), row[-1]) for row in rows]
+        return [
+            JobRow._make((*row[:2], JobState(row[2]), *row[3:-1], tuple(labels.get(row[0], ())), row[-1]))
+            for row in rows
+        ]
 
 
 UNSUCCESSFUL = frozenset({FAILED, CANCELLED})
@@ -144,7 +149,7 @@ def read_stored(connection: sqlite3.Connection) -> tuple[Stored, Counter[tuple[i
     stored = Stored(
         methods=methods,
         policies=dict(rows("policies")),
-        held=[HeldJob(*row[:2], JobState(row[2]), *row[3:]) for row in rows("held")],
+        held=[HeldJob._make((*row[:2], JobState(row[2]), *row[3:])) for row in rows("held")],
         ready_methods=[method.id for method in methods if rows("has_ready", method.id) == [(1,)]],
         next_due_at=rows("next_due_at")[0][0],
         last_job=rows("last_job")[0][0],

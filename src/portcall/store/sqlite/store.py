@@ -1,8 +1,9 @@
 """The store in a SQLite file: one writer, any number of readers, a log that is flushed at each commit.
 
 Theory of operation. The hub's writer thread calls `write` with whatever has gathered; that is one transaction and one
-flush. SQLite's write-ahead log lets readers on connections of their own go on meanwhile. All that a job needs on its way is
-one row that is written at most three times and two short index entries; the rest of the schema is for what is rare.
+flush. SQLite's write-ahead log lets readers on connections of their own go on meanwhile. All that a job needs on its
+way is one row that is written at most three times and two short index entries; the rest of the schema is for what is
+rare.
 """
 
 import sqlite3
@@ -28,7 +29,8 @@ class SQLiteStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: FileLock | None = FileLock(path)
+        self._lock = FileLock(path)
+        self._is_suspect = False
         try:
             self._begin()
         except BaseException:
@@ -82,8 +84,7 @@ class SQLiteStore:
     def close(self) -> None:
         """Let go of the file. Idempotent."""
         self._writing.connection.close()
-        if self._lock is not None:
-            self._lock.release()
+        self._lock.release()
 
     def _begin(self) -> None:
         connection = open_database(self.path)

@@ -1,7 +1,7 @@
 """From each version of the schema to the next.
 
-A file `NNNN_name.sql` leads from version NNNN - 1 to NNNN and is never changed once it has been released; what version a
-file has is its `user_version`. Each step is a transaction of its own, so that a crash leaves a file of some version.
+A file `NNNN_name.sql` leads from version NNNN - 1 to NNNN and is never changed once it has been released; what version
+a file has is its `user_version`. Each step is a transaction of its own, so that a crash leaves a file of some version.
 `tests/store/files` keeps a file of every version, and a test opens each of them.
 """
 
