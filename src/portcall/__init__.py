@@ -11,21 +11,45 @@ from portcall._version import __version__
 from portcall.errors import ConfigurationError, PortcallError, ProtocolError
 
 if TYPE_CHECKING:
-    from portcall import sync
+    from portcall import jobs, sync
     from portcall.client import Channel
+    from portcall.client.jobs.errors import JobError, SubmitError
+    from portcall.client.jobs.handles import Job, StreamJob
     from portcall.wire.access import Tls
     from portcall.worker import Worker
 else:
-    _MODULES = {"Channel": "portcall.client", "Tls": "portcall.wire.access", "Worker": "portcall.worker"}
+    _MODULES = {
+        "Channel": "portcall.client",
+        "Job": "portcall.client.jobs.handles",
+        "JobError": "portcall.client.jobs.errors",
+        "StreamJob": "portcall.client.jobs.handles",
+        "SubmitError": "portcall.client.jobs.errors",
+        "Tls": "portcall.wire.access",
+        "Worker": "portcall.worker",
+    }
 
     def __getattr__(name: str) -> object:
         """Import what needs gRPC only when asked for: the command line sets gRPC up before, and starts faster."""
-        if name == "sync":
-            return importlib.import_module("portcall.sync")
+        if name in {"jobs", "sync"}:
+            return importlib.import_module(f"portcall.{name}")
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
         return value
 
 
-__all__ = ["Channel", "ConfigurationError", "PortcallError", "ProtocolError", "Tls", "Worker", "__version__", "sync"]
+__all__ = [
+    "Channel",
+    "ConfigurationError",
+    "Job",
+    "JobError",
+    "PortcallError",
+    "ProtocolError",
+    "StreamJob",
+    "SubmitError",
+    "Tls",
+    "Worker",
+    "__version__",
+    "jobs",
+    "sync",
+]

@@ -123,7 +123,8 @@ class HubConnections:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE or is_reason_lost(error):
                 self._retire(connection)
-                raise HubLostError(grpc.StatusCode.UNAVAILABLE, self._words(error), was_sent=True) from None
+                words = f"The hub at {self._access.target} is lost: {reason(error.details() or '')}"
+                raise HubLostError(grpc.StatusCode.UNAVAILABLE, words, was_sent=True) from None
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._retire(connection)
                 words = f"The hub at {self._access.target} has not answered in time"

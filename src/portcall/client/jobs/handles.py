@@ -1,6 +1,6 @@
 """Handles of jobs, on a `portcall.Channel`."""
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Generic, TypeVar
 
 from portcall.client.jobs.errors import JobError
@@ -37,10 +37,22 @@ class AnyJob(Waiting, Generic[Result]):
             JobError: the job has ended with another status than OK.
         """
         if self.ending is None:
-            yield from self._keeper.waiter.ended(self).__await__()
+            yield from self.ended().__await__()
         elif self.has_ahead:
-            self._keeper.waiter.look_ahead(self)
+            self.look_ahead()
         return self.result()
+
+    async def ended(self) -> None:
+        """Wait until the job has ended, however it did."""
+        await self._keeper.waiter.ended(self)
+
+    def look_ahead(self) -> None:
+        """Have the next results on their way before they are awaited; see `waiting`."""
+        self._keeper.waiter.look_ahead(self)
+
+    def is_of(self, keeper: JobKeeper) -> bool:
+        """Whether it asks and waits there."""
+        return self._keeper is keeper
 
     def result(self) -> Result:
         """Return the result of a job that is known to have ended, as it is after it was awaited; see `__await__`."""
@@ -66,7 +78,7 @@ class AnyJob(Waiting, Generic[Result]):
         """Cancel the job and its children; return its state. One that runs is CANCELLING until it has stopped."""
         return await self._keeper.cancel(self.id)
 
-    def events(self, *, after: int = 0) -> AsyncIterator[JobEvent]:
+    def events(self, *, after: int = 0) -> AsyncGenerator[JobEvent, None]:
         """Yield what happens to the job, from behind the event number `after`, until it has ended."""
         return self._keeper.events(self.id, after)
 
@@ -89,7 +101,7 @@ class StreamJob(AnyJob[None], Generic[Reply]):
     def _result(self, reply: bytes) -> None:
         return None
 
-    async def replies(self, offset: int = 0) -> AsyncIterator[Reply]:
+    async def replies(self, offset: int = 0) -> AsyncGenerator[Reply, None]:
         """Yield the replies as they come, from the one at `offset` on, until the job has ended.
 
         When an attempt fails, the next one begins again where its last checkpoint was, and repeats the replies behind.

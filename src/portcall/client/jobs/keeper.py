@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -73,7 +73,7 @@ class JobKeeper:
             raise _not_found(job_id)
         return JobState(state)
 
-    async def events(self, job_id: str, after: int) -> AsyncIterator[JobEvent]:
+    async def events(self, job_id: str, after: int) -> AsyncGenerator[JobEvent, None]:
         """Yield what happens to a job until it has ended; through restarts of the hub."""
         last = after
 
@@ -89,7 +89,7 @@ class JobKeeper:
                 if message.HasField("state") and message.state in ENDED:
                     return
 
-    async def replies(self, job_id: str, offset: int, *, follow: bool) -> AsyncIterator[pb.StoredReply]:
+    async def replies(self, job_id: str, offset: int, *, follow: bool) -> AsyncGenerator[pb.StoredReply, None]:
         """Yield stored replies from an offset on, and with `follow` those to come; through restarts of the hub."""
         following = offset
 

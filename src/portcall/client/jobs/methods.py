@@ -1,8 +1,9 @@
 """A method as jobs: what `submit`, `submit_many` and `job` of a multi-callable do, on either kind of channel."""
 
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
+from portcall.client.jobs.errors import SubmitError
 from portcall.client.jobs.handles import AnyJob
 from portcall.client.jobs.keeper import JobKeeper
 from portcall.client.jobs.submitting import (
@@ -10,12 +11,10 @@ from portcall.client.jobs.submitting import (
     Each,
     SubmitOptions,
     Submitter,
-    chained,
+    chain,
     check_all,
     shared_part,
 )
-
-JobT = TypeVar("JobT", bound=AnyJob[Any])
 
 
 class JobMethod:
@@ -43,10 +42,8 @@ class JobMethod:
         Raises:
             SubmitError: the hub refuses it, or could not be asked.
         """
-        found = await self._send([request], key=key, step=step, timeout_s=timeout_s, options=options)
-        if isinstance(found[0], AnyJob):
-            return found[0]
-        raise found[0]
+        submitter = self.submitter(key=key, step=step, timeout_s=timeout_s, options=options)
+        return only(await submitter.send_all([request]))
 
     async def submit_many(
         self,
@@ -63,27 +60,44 @@ class JobMethod:
         Raises:
             SubmitError: some were not submitted, and that is not to be returned; it has all that became of the others.
         """
-        if isinstance(key, str) or isinstance(step, str):
-            raise TypeError("key and step of many jobs are functions that make them of each request")
-        found = await self._send(requests, key=key, step=step, timeout_s=timeout_s, options=options)
-        chained(found)
-        if not return_exceptions:
-            check_all(found)
-        return found
+        submitter = self.submitter(key=key, step=step, timeout_s=timeout_s, options=options, is_many=True)
+        return finished(await submitter.send_all(requests), return_exceptions=return_exceptions)
 
     def job(self, job_id: str, existed: bool = True) -> Any:
         """Return a handle of a job by its id, without asking anybody."""
         return self._kind(self._keeper, job_id, self._method, self._parse, existed=existed)
 
-    async def _send(
-        self,
-        requests: Iterable[Any] | AsyncIterable[Any],
-        *,
-        key: Each,
-        step: Each,
-        timeout_s: float | None,
-        options: SubmitOptions,
-    ) -> list[Any]:
+    def submitter(
+        self, *, key: Each, step: Each, timeout_s: float | None, options: SubmitOptions, is_many: bool = False
+    ) -> Submitter[Any]:
+        """Return what makes and sends batches. To be called where the submitter's own context is."""
+        if is_many and (isinstance(key, str) or isinstance(step, str)):
+            raise TypeError("key and step of many jobs are functions that make them of each request")
         shared = shared_part(self._method, options, has_step=step is not None)
-        submitter: Submitter[Any] = Submitter(self._keeper.connections, self.job, timeout_s)
-        return await submitter.send_all(requests, Batching(shared, self._serialize, key, step))
+        batching = Batching(shared, self._serialize, key, step)
+        return Submitter(self._keeper.connections, batching, self.job, timeout_s)
+
+
+def only(results: list[Any]) -> Any:
+    """Return the job of a submission.
+
+    Raises:
+        SubmitError: there is none.
+    """
+    if isinstance(results[0], SubmitError):
+        raise results[0]
+    return results[0]
+
+
+def finished(results: list[Any], *, return_exceptions: bool, wrap: Callable[[Any], Any] | None = None) -> list[Any]:
+    """Return what became of many submissions, ready to be awaited one after the other, each in what `wrap` makes of it.
+
+    Raises:
+        SubmitError: some were not submitted, and that is not to be returned.
+    """
+    chain(results)
+    if wrap is not None:
+        results = list(map(wrap, results))
+    if not return_exceptions:
+        check_all(results)
+    return results

@@ -184,6 +184,15 @@ class Batching:
         batch.size += len(content)
         return full
 
+    def batches(self, requests: Iterable[Any]) -> Iterator[Batch]:
+        """Yield the batches of these requests."""
+        take = self.take
+        for request in requests:
+            if (batch := take(request)) is not None:
+                yield batch
+        if (batch := self.rest()) is not None:
+            yield batch
+
     def rest(self) -> Batch | None:
         """Return what has gathered, if anything has."""
         return self._batch if self._batch.message.jobs else None
@@ -198,12 +207,19 @@ def _each(value: Each, name: str) -> Callable[[Any], str] | None:
 
 
 class Submitter(Generic[JobT]):
-    """Sends the batches of one `submit` or `submit_many`."""
+    """Makes and sends the batches of one `submit` or `submit_many`."""
 
-    def __init__(self, connections: HubConnections, make: Callable[[str, bool], JobT], timeout_s: float | None) -> None:
+    def __init__(
+        self,
+        connections: HubConnections,
+        batching: Batching,
+        make: Callable[[str, bool], JobT],
+        timeout_s: float | None,
+    ) -> None:
         self._connections = connections
         self._make = make
         self._patience_s = PATIENCE_S if timeout_s is None else timeout_s
+        self.batching = batching
 
     async def send(self, batch: Batch) -> list[JobT | SubmitError]:
         """Send a batch; return what became of each submission. Whatever goes wrong is in there."""
@@ -236,13 +252,13 @@ class Submitter(Generic[JobT]):
             error.code(), f"The hub was lost while it stored the jobs ({details}). {advice}", is_unknown=True
         )
 
-    async def send_all(self, requests: Iterable[Any] | AsyncIterable[Any], batching: Batching) -> list[Any]:
+    async def send_all(self, requests: Iterable[Any] | AsyncIterable[Any]) -> list[Any]:
         """Send all, in batches of which some are under way at a time; return what became of each, in their order."""
         results: list[Any] = []
         under_way: list[asyncio.Task[list[JobT | SubmitError]]] = []
         loop = asyncio.get_running_loop()
         try:
-            async for batch in _batches(requests, batching):
+            async for batch in _batches(requests, self.batching):
                 under_way.append(loop.create_task(self.send(batch)))
                 if len(under_way) >= BATCHES_UNDER_WAY:
                     results += await under_way[0]
@@ -264,20 +280,14 @@ async def _batches(requests: Iterable[Any] | AsyncIterable[Any], batching: Batch
             if (batch := batching.take(request)) is not None:
                 yield batch
     else:
-        for batch in _full(requests, batching):
+        for batch in batching.batches(requests):
             yield batch
+        return
     if (batch := batching.rest()) is not None:
         yield batch
 
 
-def _full(requests: Iterable[Any], batching: Batching) -> Iterator[Batch]:
-    take = batching.take
-    for request in requests:
-        if (batch := take(request)) is not None:
-            yield batch
-
-
-def chained(results: Sequence[AnyJob[Any] | SubmitError]) -> None:
+def chain(results: Sequence[AnyJob[Any] | SubmitError]) -> None:
     """Let each job know the one behind it, so that awaiting them in turn takes no round trip for each."""
     behind: AnyJob[Any] | None = None
     for job in results:

@@ -254,7 +254,7 @@ class Waiter:
                 ending = job.reply
                 size += len(ending)
             for waiting in waitings:
-                waiting.settle(ending if waiting.method in {"", job.method} else _other_method(job))
+                waiting.settle(_other_method(job) if job.method not in {"", waiting.method} else ending)
         if jobs:
             self._reply_bytes = max(1.0, (self._reply_bytes + size / len(jobs)) / 2, size / len(jobs))
 
