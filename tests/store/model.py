@@ -125,6 +125,9 @@ class ModelStore:
     def get(self, jobs: Sequence[int]) -> list[JobRow]:
         return [self._row(self.jobs[job], with_payloads=True) for job in jobs if job in self.jobs]
 
+    def states(self, jobs: Sequence[int]) -> dict[int, JobState]:
+        return {job: self.jobs[job].state for job in jobs if job in self.jobs}
+
     def find(self, wanted: JobFilter, *, before: int | None, limit: int, with_payloads: bool) -> Page:
         found = [
             job for job in reversed(self._by_id()) if self._matches(job, wanted) and (before is None or job.id < before)

@@ -82,6 +82,7 @@ class Lockstep(RuleBasedStateMachine):
     def holds_the_same(self) -> None:
         ids = sorted(self.model.jobs)
         assert self.reader.get(ids) == self.model.get(ids)
+        assert self.reader.states([*ids, 99]) == self.model.states([*ids, 99])
         assert self.reader.tallies() == self.model.tallies()
         assert self.reader.schedules() == self.model.schedules()
         assert comparable(self.store.stored()) == comparable(self.model.stored())

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from portcall.core.jobs.batch import Batch, ScheduleRow, Stored, Written
 from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
+from portcall.core.jobs.states import JobState
 
 
 class Reader(Protocol):
@@ -22,6 +23,9 @@ class Reader(Protocol):
 
     def get(self, jobs: Sequence[int]) -> list[JobRow]:
         """Return these jobs with all their payloads, in this order; those that are not there are left out."""
+
+    def states(self, jobs: Sequence[int]) -> dict[int, JobState]:
+        """Return the states of those of these jobs that are there; for many, where their rows are not wanted."""
 
     def find(self, wanted: JobFilter, *, before: int | None, limit: int, with_payloads: bool) -> Page:
         """Return jobs that match, the newest first, from below the id `before`.

@@ -40,6 +40,10 @@ class SQLiteReader:
         by_id = {row.id: row for row in found}
         return [by_id[job] for job in jobs if job in by_id]
 
+    def states(self, jobs: Sequence[int]) -> dict[int, JobState]:
+        """Return the states of these jobs."""
+        return {job: JobState(state) for job, state in self._all("states", json_ids(jobs))}
+
     def find(self, wanted: JobFilter, *, before: int | None, limit: int, with_payloads: bool) -> Page:
         """Return jobs that match, the newest first."""
         highest = wanted.id_max if before is None else min(wanted.id_max, before - 1)

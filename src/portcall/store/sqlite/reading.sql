@@ -35,6 +35,10 @@ SELECT name, spec, next_at, last_at, last_job FROM schedule ORDER BY name;
 -- Those of these jobs that have not ended.
 SELECT id FROM job WHERE id IN (SELECT value FROM json_each(?)) AND state NOT IN ($SUCCEEDED, $FAILED, $CANCELLED);
 
+-- name: states
+-- The states of these jobs.
+SELECT id, state FROM job WHERE id IN (SELECT value FROM json_each(?));
+
 -- name: tally
 -- How many jobs of each method are in each state.
 SELECT method, state, jobs FROM tally;

@@ -1,0 +1,102 @@
+"""Who waits for jobs to end, and who wants to hear of all that happens to them."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from portcall.core.jobs.effects import Outcome, Start, Told
+from portcall.core.jobs.states import ENDED
+
+
+class Waiter(Protocol):
+    """Waits for jobs to end."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Take the end of a job. It waits for this job no more."""
+
+
+class Watcher(Protocol):
+    """Follows what happens to jobs."""
+
+    def changed(self, job: int) -> None:
+        """Take note that there may be more to read of a job."""
+
+    def begun(self, job: int, replies: int) -> None:
+        """Take note that another attempt has begun, whose first reply has this offset."""
+
+
+class Listeners:
+    """Both, by job. Costs an ended job one look-up, and others nothing unless somebody watches."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[int, list[Waiter]] = {}
+        self._watchers: dict[int, list[Watcher]] = {}
+        self.waits = 0
+        """How many ends are waited for."""
+        self.watches = 0
+
+    def wait_for(self, jobs: Iterable[int], waiter: Waiter) -> None:
+        """Tell a waiter when these end; of each once, unless it is forgotten before."""
+        waiters = self._waiters
+        for job in jobs:
+            others = waiters.get(job)
+            if others is None:
+                waiters[job] = [waiter]
+            else:
+                others.append(waiter)
+            self.waits += 1
+
+    def forget(self, jobs: Iterable[int], waiter: Waiter) -> None:
+        """Tell a waiter no more of these. Idempotent."""
+        for job in jobs:
+            waiters = self._waiters.get(job, [])
+            if waiter in waiters:
+                waiters.remove(waiter)
+                self.waits -= 1
+                if not waiters:
+                    del self._waiters[job]
+
+    def watch(self, job: int, watcher: Watcher) -> None:
+        """Tell a watcher of a job until it is told no more."""
+        self._watchers.setdefault(job, []).append(watcher)
+        self.watches += 1
+
+    def unwatch(self, job: int, watcher: Watcher) -> None:
+        """Tell a watcher of a job no more. Idempotent."""
+        watchers = self._watchers.get(job, [])
+        if watcher in watchers:
+            watchers.remove(watcher)
+            self.watches -= 1
+            if not watchers:
+                del self._watchers[job]
+
+    # --- what happens -------------------------------------------------------------------------------------------------
+
+    def tell(self, outcomes: Iterable[Outcome]) -> None:
+        """Tell of jobs in another state."""
+        waiting = self._waiters
+        for outcome in outcomes:
+            if waiting and outcome.state in ENDED:
+                waiters = waiting.pop(outcome.job, None)
+                if waiters is not None:
+                    self.waits -= len(waiters)
+                    for waiter in waiters:
+                        waiter.ended(outcome)
+            if self._watchers:
+                self._changed(outcome.job)
+
+    def tell_told(self, told: Iterable[Told]) -> None:
+        """Tell of attempts that have told something."""
+        if self._watchers:
+            for one in told:
+                self._changed(one.job)
+
+    def tell_begun(self, starts: Iterable[Start]) -> None:
+        """Tell of attempts that begin."""
+        if self._watchers:
+            for start in starts:
+                for watcher in list(self._watchers.get(start.job, ())):
+                    watcher.begun(start.job, start.replies)
+
+    def _changed(self, job: int) -> None:
+        for watcher in list(self._watchers.get(job, ())):
+            watcher.changed(job)
