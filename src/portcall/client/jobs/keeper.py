@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -11,7 +11,7 @@ import grpc
 from portcall.client.jobs.connections import FINAL, HubConnections, JobsService
 from portcall.client.jobs.errors import HubLostError, JobError
 from portcall.client.jobs.telling import JobEvent, JobStatus, event_of, status_of
-from portcall.client.jobs.waiting import Waiter
+from portcall.client.jobs.waiting import IDS_MAX, Waiter
 from portcall.core.jobs.states import ENDED, JobState
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.wire.access import Access
@@ -75,18 +75,45 @@ class JobKeeper:
 
     async def events(self, job_id: str, after: int) -> AsyncGenerator[JobEvent, None]:
         """Yield what happens to a job until it has ended; through restarts of the hub."""
-        last = after
-
-        def watch(service: JobsService) -> Any:
-            return service.watch(pb.WatchRequest(jobs=[pb.WatchRequest.From(id=job_id, after=last)]))
-
-        async with aclosing(_resumed(self.connections, watch)) as messages:
+        async with aclosing(self.watched({job_id: after})) as messages:
             async for message in messages:
-                last = max(last, message.number)
                 event = event_of(message)
                 if event is not None:
                     yield event
+
+    async def watched(self, after: Mapping[str, int]) -> AsyncGenerator[pb.Event, None]:
+        """Yield what happens to jobs, each from behind an event's number, until all have ended."""
+        left = dict(after)
+
+        def watch(service: JobsService) -> Any:
+            jobs = [pb.WatchRequest.From(id=job, after=number) for job, number in left.items()]
+            return service.watch(pb.WatchRequest(jobs=jobs))
+
+        async with aclosing(_resumed(self.connections, watch)) as messages:
+            async for message in messages:
+                left[message.job] = message.number
+                yield message
                 if message.HasField("state") and message.state in ENDED:
+                    del left[message.job]
+                    if not left:
+                        return
+
+    async def ends(self, job_ids: Iterable[str]) -> AsyncGenerator[pb.Job, None]:
+        """Yield jobs as they end, each once, as `Jobs.Wait` tells them; through restarts of the hub."""
+        left = dict.fromkeys(job_ids)
+
+        async def requests() -> AsyncGenerator[pb.WaitRequest, None]:
+            ids = list(left)
+            for start in range(0, len(ids), IDS_MAX):
+                yield pb.WaitRequest(ids=ids[start : start + IDS_MAX])
+
+        async with aclosing(_resumed(self.connections, lambda service: service.wait(requests()))) as replies:
+            async for reply in replies:
+                for job in reply.jobs:
+                    if job.id in left:
+                        del left[job.id]
+                        yield job
+                if not left:
                     return
 
     async def replies(self, job_id: str, offset: int, *, follow: bool) -> AsyncGenerator[pb.StoredReply, None]:

@@ -276,7 +276,9 @@ class JobKeeper:
             written = writing.result()
         except (StoreUnavailableError, StoreDamagedError) as error:
             self._note_trouble(error, now)
-            self._engine.store_failed(str(error), now, is_full=isinstance(error, StoreUnavailableError) and error.is_full)
+            self._engine.store_failed(
+                str(error), now, is_full=isinstance(error, StoreUnavailableError) and error.is_full
+            )
             return
         if self._trouble_at is not None:
             logger.info("The store writes again")
