@@ -12,6 +12,7 @@ import click
 
 from portcall._version import __version__
 from portcall.cli.ending import stop_signals
+from portcall.cli.exits import FailedError
 from portcall.cli.options import as_json, count, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
@@ -86,6 +87,14 @@ With --json the hub prints one line to stdout, when it is ready:
     metavar="FILE",
     shown="they need none",
     variable="PORTCALL_HUB_TOKEN_FILE",
+)
+@setting(
+    "--store",
+    "File to keep jobs in, on a local disk; made if it is not there.",
+    type=file_path,
+    metavar="FILE",
+    shown="no jobs",
+    variable="PORTCALL_HUB_STORE",
 )
 @setting(
     "--insecure",
@@ -188,6 +197,7 @@ def hub(
     tls_key: Path | None,
     tls_ca: Path | None,
     token_file: Path | None,
+    store: Path | None,
     drain: float,
     grace: float,
     worker_wait: float,
@@ -208,6 +218,7 @@ def hub(
         tls=_tls(tls_cert, tls_key, tls_ca),
         token_file=token_file,
         token=None if token_file is not None else os.environ.get(TOKEN_VARIABLE) or None,
+        store=store,
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         streams_max=streams_max,
@@ -228,7 +239,12 @@ async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
             _tune_garbage_collection()
             _log_access(config)
             click.echo(_ready_json(running.address) if is_json else _ready_words(config, running.address))
-            number = await signalled
+            failed = asyncio.ensure_future(running.failed())
+            await asyncio.wait([signalled, failed], return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                raise FailedError(f"the jobs cannot go on ({failed.result()!r}); the log says more. Start the hub again")
+            failed.cancel()
+            number = signalled.result()
             logger.info("%s: draining for up to %g s; once more stops at once", number.name, drain_s)
             await running.stop(drain_s)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from portcall.core.jobs.limits import JobLimits
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
 from portcall.hub.guard import REREAD_S
@@ -58,6 +59,10 @@ class HubConfig:
     link_bytes_max: int = LINK_BYTES_MAX
     """Bytes that the hub keeps for a link that does not read; past it, a link that still sends is ended."""
 
+    store: Path | None = None
+    """The file that jobs are kept in, made if it is not there; None for a hub without jobs."""
+
+    job_limits: JobLimits = field(default_factory=JobLimits)
     limits: CallLimits = field(default_factory=CallLimits)
     liveness: Liveness = field(default_factory=Liveness)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TypeAlias
 
 import grpc
+from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
@@ -13,7 +14,7 @@ from portcall.contract.registry import ContractRegistry
 from portcall.hub.board import Board
 from portcall.hub.fleet import Fleet
 from portcall.hub.guard import Guard
-from portcall.protos.portcall.v1 import fleet_pb2, link_pb2
+from portcall.protos.portcall.v1 import fleet_pb2, jobs_pb2, link_pb2, options_pb2
 
 HUB_SERVICES = (
     "grpc.health.v1.Health",
@@ -21,6 +22,7 @@ HUB_SERVICES = (
     "grpc.reflection.v1alpha.ServerReflection",
     "portcall.v1.Fleet",
     "portcall.v1.Hub",
+    "portcall.v1.Jobs",
 )
 
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
@@ -46,7 +48,7 @@ def _reflection_v1() -> FileDescriptorProto:
 
 def own_files() -> tuple[FileDescriptorProto, ...]:
     """Return the descriptors of the hub's own services."""
-    modules = (health_pb2, reflection_pb2, link_pb2, fleet_pb2)
+    modules = (health_pb2, reflection_pb2, descriptor_pb2, options_pb2, jobs_pb2, link_pb2, fleet_pb2)
     return (
         *(FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb) for module in modules),
         _reflection_v1(),

@@ -15,6 +15,8 @@ from portcall.hub.fleet import Fleet
 from portcall.hub.guard import Guard, Guarded
 from portcall.hub.identity import ServerIdentity
 from portcall.hub.ingress import Ingress
+from portcall.hub.jobs.hosting import HubJobs
+from portcall.hub.jobs.keeper import Clock, JobKeeper
 from portcall.hub.listening import listen
 from portcall.hub.questions import FleetService, Health, Reflection, own_files
 from portcall.hub.sessions import Sessions
@@ -36,14 +38,19 @@ class Hub:
 
     Args:
         config: its settings.
+        clock: wall-clock time in seconds, which jobs go by, for tests; whoever moves it calls `jobs.poke`.
         on_call: called with each call that has ended. For development: it takes time from every frame.
 
     Raises on entry:
         ConfigurationError: the address cannot be listened on, or a file of certificates or tokens cannot be used.
+        StoreError: the file for jobs cannot be opened.
     """
 
-    def __init__(self, config: HubConfig | None = None, *, on_call: OnCall | None = None) -> None:
+    def __init__(
+        self, config: HubConfig | None = None, *, on_call: OnCall | None = None, clock: Clock | None = None
+    ) -> None:
         self._config = config or HubConfig()
+        self._clock = clock
         self._on_call = on_call
         self._server: grpc.aio.Server | None = None
         self._address = ""
@@ -53,6 +60,11 @@ class Hub:
     def address(self) -> str:
         """Return where the hub listens, with the port that it was given."""
         return self._address
+
+    @property
+    def jobs(self) -> JobKeeper | None:
+        """Return what keeps the jobs of a hub that has started, if it has a store."""
+        return self._jobs.keeper
 
     @property
     def fleet(self) -> Fleet:
@@ -76,7 +88,27 @@ class Hub:
         self._fleet = Fleet()
         self._board = self._make_board()
         self._fleet.registry.add_files(own_files())
-        self._sessions = Sessions(config, self._board, self._fleet, self._guard)
+        self._jobs = HubJobs(
+            self._board,
+            self._fleet.registry,
+            message_bytes_max=config.message_bytes_max,
+            store=config.store,
+            limits=config.job_limits,
+            clock=self._clock,
+        )
+        await self._jobs.open()
+        try:
+            await self._listen(identity)
+        except BaseException:
+            await self._jobs.close()
+            raise
+        if self._guard is not None:
+            self._guard.start()
+        logger.debug("Listening on %s", self._address)
+
+    async def _listen(self, identity: ServerIdentity | None) -> None:
+        config = self._config
+        self._sessions = Sessions(config, self._board, self._fleet, self._jobs, self._guard)
         self._health = Health(self._fleet)
         server = grpc.aio.server(
             options=(
@@ -97,9 +129,6 @@ class Hub:
         self._address = listen(server, config.listen, None if identity is None else identity.credentials())
         await server.start()
         self._server = server
-        if self._guard is not None:
-            self._guard.start()
-        logger.debug("Listening on %s", self._address)
 
     def _make_board(self) -> Board:
         if self._on_call is None:
@@ -111,6 +140,7 @@ class Hub:
         registry = self._fleet.registry
         answering = (
             FleetService(self._fleet, self._board, self._guard).handler(),
+            self._jobs.handler(),
             *Reflection(registry).handlers(),
         )
         ingress = Ingress(self._board, registry, self._config.message_bytes_max)
@@ -120,6 +150,12 @@ class Hub:
         hiding = Ingress(self._board, registry, self._config.message_bytes_max, to_frame_without_authorization)
         self._ingresses.append(hiding)
         return (Guarded(self._guard, answering, ingress, hiding),)
+
+    async def failed(self) -> BaseException:
+        """Wait until the hub cannot go on, which is a defect of Portcall's; return what went wrong."""
+        crashed = self._jobs.crashed or asyncio.get_running_loop().create_future()
+        await asyncio.wait([crashed])
+        return crashed.exception() or asyncio.CancelledError()
 
     async def wait(self) -> None:
         """Wait until the hub has stopped."""
@@ -131,10 +167,13 @@ class Hub:
         server, self._server = self._server, None
         if server is None:
             return
+        self._jobs.stop_claiming()
         self._board.switchboard.is_closing = True
         self._health.close()
         if grace_s > 0:
             await self._board.wait_quiet(grace_s)
+        # Before the links go: what still runs goes on at its worker, and is not to be taken for dead.
+        await self._jobs.close()
         for ingress in self._ingresses:
             ingress.close()
         self._sessions.say_goodbye()

@@ -18,6 +18,7 @@ from portcall.errors import ProtocolError
 from portcall.hub.board import Board
 from portcall.hub.config import HubConfig
 from portcall.hub.fleet import Fleet
+from portcall.hub.jobs.hosting import HubJobs
 from portcall.hub.guard import Guard
 from portcall.hub.tokens import Refusal, Role, Token
 from portcall.protos.link_rules import PROTOCOL_VERSION
@@ -138,7 +139,10 @@ class Session:
 class Sessions:
     """The handlers of `portcall.v1.Hub`, and every session that lives."""
 
-    def __init__(self, config: HubConfig, board: Board, fleet: Fleet, guard: Guard | None = None) -> None:
+    def __init__(
+        self, config: HubConfig, board: Board, fleet: Fleet, jobs: HubJobs, guard: Guard | None = None
+    ) -> None:
+        self._jobs = jobs
         self._guard = guard
         if guard is not None:
             guard.on_change(self._end_revoked)
@@ -294,6 +298,8 @@ class Sessions:
             contract = self._fleet.registry.add(parse_contract(said.contract), keep=self._fleet.fingerprints)
             port = WorkerPort(said.name[:NAME_CHARACTERS_MAX] or peer, link, said.slots)
             self._fleet.add(port, contract, said.environment, self._board.now)
+            attempts = [(held.job, held.number) for held in said.attempts]
+            self._jobs.worker_came(port, contract, attempts)
             self._board.add_worker(port, contract.kinds)
         else:
             port = ClientPort(peer, link)

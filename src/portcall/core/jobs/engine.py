@@ -97,6 +97,20 @@ class JobEngine:
         return len(self._attempts.by_job)
 
     @property
+    def has_ready(self) -> bool:
+        """Whether a free slot might be of use."""
+        return any(True for _ in self._dispatch.awake())
+
+    def holds(self, job: int, attempt: int) -> bool:
+        """Return whether an attempt holds its job, be it that it has ended and that is not recorded yet."""
+        return self._attempts.holds(job, attempt)
+
+    def held(self, job: int) -> tuple[str, int]:
+        """Return the method of a job that somebody holds, and how many replies it has given so far."""
+        attempt = self._attempts.by_job[job]
+        return self._dispatch.by_id[attempt.flow.method].name, attempt.reply_count
+
+    @property
     def schedules(self) -> dict[str, Schedule]:
         """Return the schedules that can be used, by name."""
         return {name: entry.schedule for name, entry in self._timetable.entries.items()}

@@ -4,8 +4,12 @@ Theory of operation. An attempt has an entry in `_calls` from its open to its en
 `_workers` from when a worker has it until its end is recorded, since that is when the worker may forget it. Neither is an
 object of its own: 30,000 jobs a second pass through here. What only few attempts have (a large request on its way, a
 reply in chunks) is kept beside, by call.
+
+The switchboard may not be called while it calls. So what is to be sent to it from within (credit, chunks of a request)
+waits for the next turn of the loop.
 """
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -17,7 +21,7 @@ from portcall.core.jobs.verdicts import Ending
 from portcall.hub.board import Board
 from portcall.hub.jobs.endings import SUCCEEDED, ending_of, frame_metadata
 from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX, MANY_BYTES_MAX, MANY_CALLS_MAX, many_opens
-from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Ends, Frame, HeldAttempt, Kept, Open, Release
+from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Ends, Frame, Kept, Open
 from portcall.protos.portcall.v1.link_pb2 import Recorded as RecordedFrame
 from portcall.wire.messages import MessageReceiver, MessageSender, MessageTooLargeError
 
@@ -34,7 +38,7 @@ class AttemptEvents(Protocol):
         """Take many."""
 
     def attempts_lost(self, worker: str, attempts: Sequence[tuple[int, int]], *, is_begun: bool) -> None:
-        """Take it that a worker is gone, and these with it."""
+        """Take it that these are over without an end: with their worker, or before they had begun."""
 
     def attempt_replied(self, job: int, attempt: int, message: bytes) -> None:
         """Take a reply of a server-streaming attempt; `told` answers when it is stored."""
@@ -70,6 +74,8 @@ class AttemptDesk:
         self._receivers: dict[int, MessageReceiver] = {}
         self._checkpoints: dict[int, int] = {}
         """How many checkpoints of a call are stored."""
+        self._up: list[Frame] = []
+        """Frames for the switchboard, to be sent in the next turn of the loop."""
         self.port = AttemptPort("jobs", self)
 
     @property
@@ -99,7 +105,7 @@ class AttemptDesk:
         """Have attempts stopped that are under way; they end as their workers say."""
         for stop in stops:
             call_id = self._call_of.get(stop.job)
-            if call_id is not None and self._calls[call_id][1] == stop.attempt:
+            if call_id in self.port.calls and self._calls[call_id][1] == stop.attempt:
                 self._board.from_client(self.port, (Frame(call_id=call_id, cancel=Cancel()),))
 
     def recorded(self, recorded: Iterable[Recorded]) -> None:
@@ -116,7 +122,8 @@ class AttemptDesk:
             column[0].append(job)
             column[1].append(attempt)
         for worker, (jobs, attempts) in columns.items():
-            worker.send(Frame(recorded=RecordedFrame(jobs=jobs, attempts=attempts)), 12 * len(jobs))
+            if worker.pool is not None:
+                worker.send(Frame(recorded=RecordedFrame(jobs=jobs, attempts=attempts)), 12 * len(jobs))
 
     def told(self, told: Iterable[Told]) -> None:
         """Let workers go on whose attempts wait for what they have told to be stored."""
@@ -126,29 +133,27 @@ class AttemptDesk:
                 continue
             if one.has_checkpoint:
                 self._checkpoints[call_id] = self._checkpoints.get(call_id, 0) + 1
-            if one.has_checkpoint or one.replies:
+            if (one.has_checkpoint or one.replies) and call_id in self.port.calls:
                 kept = Kept(checkpoints=self._checkpoints.get(call_id, 0), replies=one.replies)
                 self._board.from_client(self.port, (Frame(call_id=call_id, kept=kept),))
             receiver = self._receivers.get(call_id)
             if receiver is not None:
                 self._grant(receiver)
 
-    def adopt(self, worker: WorkerPort, job: int, attempt: int, method: str) -> None:
-        """Let an attempt go on that a worker has brought; of two that bring it, the later one has it."""
-        old = self._call_of.get(job)
-        if old is not None:
-            self._forget(old)
-        call_id = self._enter(job, attempt)
+    def adopt(self, worker: WorkerPort, job: int, attempt: int, method: str, replies: int) -> None:
+        """Let an attempt go on that a worker has brought; of two sessions that bring it, the later one has it."""
+        call_id = self._call_of.get(job)
+        if call_id is None:
+            call_id = self._enter(job, attempt)
+        self._drop(call_id)
         if self._is_streaming(method):
             self._streams.add(call_id)
         self._workers[job] = worker
-        self._board.adopt(self.port, call_id, worker, job, attempt, method)
+        self._board.switchboard.adopt(self.port, call_id, worker, job, attempt, method=method, replies=replies)
 
-    def release(self, worker: WorkerPort, attempts: Iterable[tuple[int, int]]) -> None:
-        """Have a worker stop and forget attempts that count for nothing."""
-        held = [HeldAttempt(job=job, number=number) for job, number in attempts]
-        if held:
-            worker.send(Frame(release=Release(attempts=held)), 12 * len(held))
+    def expect_record(self, worker: WorkerPort, job: int) -> None:
+        """Let a worker forget an attempt that has ended, once that is recorded."""
+        self._workers[job] = worker
 
     # --- starting -----------------------------------------------------------------------------------------------------
 
@@ -195,9 +200,15 @@ class AttemptDesk:
         sender.write(start.request)
         sender.finish()
 
-    def _send_up(self, frame: Frame, _: int) -> None:
-        if frame.call_id in self.port.calls:
-            self._board.from_client(self.port, (frame,))
+    def _send_up(self, frame: Frame, _: int = 0) -> None:
+        if not self._up:
+            asyncio.get_running_loop().call_soon(self._flush_up)
+        self._up.append(frame)
+
+    def _flush_up(self) -> None:
+        frames, self._up = self._up, []
+        calls = self.port.calls
+        self._board.from_client(self.port, [frame for frame in frames if frame.call_id in calls])
 
     def _shared(self, start: Start) -> Open:
         opening = Open(method=start.method, metadata=frame_metadata(start.metadata))
@@ -219,13 +230,13 @@ class AttemptDesk:
         if entry is not None:
             self._workers[entry[0]] = worker
 
-    def lost(self, call_ids: Sequence[int], worker: WorkerPort, /, *, is_begun: bool) -> None:
-        """Note that a worker is gone, and these attempts with it."""
+    def lost(self, call_ids: Sequence[int], worker: WorkerPort | None, /, *, is_begun: bool) -> None:
+        """Note that these attempts are over without an end."""
         attempts = [entry for call_id in call_ids if (entry := self._forget(call_id)) is not None]
         for job, _ in attempts:
             self._workers.pop(job, None)
         if attempts:
-            self._events.attempts_lost(worker.name, attempts, is_begun=is_begun)
+            self._events.attempts_lost("" if worker is None else worker.name, attempts, is_begun=is_begun)
 
     def send(self, frame: Frame, message_bytes: int = 0, /) -> None:
         """Take a frame of the switchboard."""
@@ -295,7 +306,7 @@ class AttemptDesk:
             receiver.feed(frame.message.data, more=frame.message.more)
         except MessageTooLargeError as error:
             worker = self._workers.get(job)
-            self._board.from_client(self.port, (Frame(call_id=call_id, cancel=Cancel()),))
+            self._send_up(Frame(call_id=call_id, cancel=Cancel()))
             self._forget(call_id)
             end = End(status=RESOURCE_EXHAUSTED, details=str(error))
             name = "" if worker is None else worker.name
@@ -308,8 +319,8 @@ class AttemptDesk:
 
     def _grant(self, receiver: MessageReceiver) -> None:
         frame = receiver.grant()
-        if frame is not None and frame.call_id in self.port.calls:
-            self._board.from_client(self.port, (frame,))
+        if frame is not None:
+            self._send_up(frame)
 
     def _forget(self, call_id: int) -> tuple[int, int] | None:
         """Let a call go; return its job and attempt."""

@@ -7,7 +7,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from portcall.core.jobs.batch import AttemptOutcome
-from portcall.core.jobs.verdicts import Ending, died, handed_back
+from portcall.core.jobs.verdicts import Ending
 from portcall.core.refusals import INTERNAL
 from portcall.protos.portcall.v1.jobs_pb2 import MetadataEntries, MetadataEntry
 from portcall.protos.portcall.v1.link_pb2 import End, Metadatum
@@ -18,10 +18,6 @@ SUCCEEDED, FAILED = AttemptOutcome.SUCCEEDED, AttemptOutcome.FAILED
 
 def ending_of(end: End, reply: bytes | None, worker: str, *, is_streaming: bool) -> Ending:
     """Return how an attempt has ended; `reply` is what came as its reply, if anything did."""
-    if end.cause == End.CAUSE_HANDED_BACK:
-        return handed_back(worker)
-    if end.cause == End.CAUSE_DIED:
-        return died(worker)
     trailers = stored_metadata(end.trailers)
     if end.status:
         return Ending(

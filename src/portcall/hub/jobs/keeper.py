@@ -15,9 +15,10 @@ from random import Random
 from typing import Any, Self
 
 from portcall.contract.contract import Contract
+from portcall.core.attempts import release
 from portcall.core.calls import WorkerPort
 from portcall.core.jobs.dispatch import Capacity
-from portcall.core.jobs.effects import Effects, Recorded, Start, StopReason, Submitted
+from portcall.core.jobs.effects import Effects, StopReason, Submitted
 from portcall.core.jobs.engine import JobEngine
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.requests import Request
@@ -92,9 +93,26 @@ class JobKeeper:
         self.is_claiming = True
         """Whether jobs may start; not any more when the hub is about to stop."""
         self._trouble_at: float | None = None
+        self.backups = 0
+        """How many are being made."""
 
     async def __aenter__(self) -> Self:
-        stored = await self.store.open()
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Open the store and begin."""
+        try:
+            stored = await self.store.open()
+        except BaseException:
+            self._is_closed = True
+            self.crashed.cancel()
+            raise
         self._engine = JobEngine(stored, self.clock(), self._rng, self.limits)
         if self._engine.running:
             logger.info(
@@ -105,12 +123,6 @@ class JobKeeper:
         for name, words in self._engine.broken_schedules.items():
             logger.warning("The schedule %r cannot be used: %s", name, words)
         self.poke()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Write what has gathered, and let go of the store. Attempts that run stay what they are: their workers go on."""
@@ -122,7 +134,6 @@ class JobKeeper:
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        self._board.remove_jobs()
         await self.store.close()
         if not self.crashed.done():
             self.crashed.cancel()
@@ -176,7 +187,7 @@ class JobKeeper:
             self._engine.know(method, options, read_value, self.clock())
         self.poke()
 
-    def attached(self, worker: WorkerPort, attempts: Sequence[tuple[int, int]], method_of: str = "") -> None:
+    def attached(self, worker: WorkerPort, attempts: Sequence[tuple[int, int]]) -> None:
         """Take the attempts that a worker has brought from an earlier session; adopt those that count."""
         if self._is_closed or not attempts:
             return
@@ -186,8 +197,14 @@ class JobKeeper:
         fenced = {(stop.job, stop.attempt) for stop in effects.stops if stop.reason is StopReason.FENCED}
         for job, attempt in attempts:
             if (job, attempt) not in fenced:
-                self._desk.adopt(worker, job, attempt, self._engine.method_of(job))
-        self._desk.release(worker, sorted(fenced))
+                method, replies = self._engine.held(job)
+                self._desk.adopt(worker, job, attempt, method, replies)
+            elif self._engine.holds(job, attempt):
+                # It has ended, and until that is recorded its worker should not forget it.
+                fenced.discard((job, attempt))
+                self._desk.expect_record(worker, job)
+        if fenced:
+            release(worker, sorted(fenced))
         adopted = len(attempts) - len(fenced)
         logger.info("%s brought %d running jobs; %d of them count", worker.name, len(attempts), adopted)
         self._perform(effects)
@@ -350,5 +367,3 @@ def _settling(future: "asyncio.Future[Any]") -> Callable[[Any], None]:
 
     return settle
 
-
-__all__ = ["Clock", "JobKeeper", "Recorded", "Start", "steady_clock"]

@@ -31,6 +31,11 @@ class Policies:
         self._seen: set[str] = set()
         """Fingerprints of contracts that need not be read again, since nothing was read between."""
 
+    @property
+    def has_faults(self) -> bool:
+        """Whether there are methods that cannot be jobs."""
+        return bool(self._faults)
+
     def fault(self, method: str) -> str:
         """Return why there can be no new jobs of a method, in words; empty if there can."""
         return self._faults.get(method, "")
@@ -90,5 +95,5 @@ def _pool(files: tuple[FileDescriptorProto, ...]) -> descriptor_pool.DescriptorP
         if name not in names:
             pool.AddSerializedFile(serialised)
     for file in files:
-        pool.Add(file)
+        pool.AddSerializedFile(file.SerializeToString())
     return pool

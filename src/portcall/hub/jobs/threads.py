@@ -26,7 +26,8 @@ class StoreThreads:
     `read` may be called as soon as `open` has returned; `close` waits for what is under way, and is idempotent.
     """
 
-    def __init__(self, opening: Callable[[], Store]) -> None:
+    def __init__(self, path: Path, opening: Callable[[Path], Store]) -> None:
+        self.path = path
         self._opening = opening
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="portcall-store")
         self._asker = ThreadPoolExecutor(1, thread_name_prefix="portcall-store-reader")
@@ -86,7 +87,7 @@ class StoreThreads:
             executor.shutdown(wait=False)
 
     def _open(self) -> Stored:
-        store = self._opening()
+        store = self._opening(self.path)
         try:
             stored = store.stored()
             self._reader = store.reader()

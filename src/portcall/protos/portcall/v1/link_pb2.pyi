@@ -138,10 +138,12 @@ class Kept(_message.Message):
     def __init__(self, checkpoints: _Optional[int] = ..., replies: _Optional[int] = ...) -> None: ...
 
 class Recorded(_message.Message):
-    __slots__ = ("call_ids",)
-    CALL_IDS_FIELD_NUMBER: _ClassVar[int]
-    call_ids: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, call_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+    __slots__ = ("jobs", "attempts")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedScalarFieldContainer[int]
+    attempts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, jobs: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Release(_message.Message):
     __slots__ = ("attempts",)
@@ -200,16 +202,26 @@ class HalfClose(_message.Message):
     def __init__(self) -> None: ...
 
 class End(_message.Message):
-    __slots__ = ("status", "details", "trailers", "message")
+    __slots__ = ("status", "details", "trailers", "message", "cause")
+    class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        CAUSE_UNSPECIFIED: _ClassVar[End.Cause]
+        CAUSE_DIED: _ClassVar[End.Cause]
+        CAUSE_HANDED_BACK: _ClassVar[End.Cause]
+    CAUSE_UNSPECIFIED: End.Cause
+    CAUSE_DIED: End.Cause
+    CAUSE_HANDED_BACK: End.Cause
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DETAILS_FIELD_NUMBER: _ClassVar[int]
     TRAILERS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
     status: int
     details: str
     trailers: _containers.RepeatedCompositeFieldContainer[Metadatum]
     message: bytes
-    def __init__(self, status: _Optional[int] = ..., details: _Optional[str] = ..., trailers: _Optional[_Iterable[_Union[Metadatum, _Mapping]]] = ..., message: _Optional[bytes] = ...) -> None: ...
+    cause: End.Cause
+    def __init__(self, status: _Optional[int] = ..., details: _Optional[str] = ..., trailers: _Optional[_Iterable[_Union[Metadatum, _Mapping]]] = ..., message: _Optional[bytes] = ..., cause: _Optional[_Union[End.Cause, str]] = ...) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ()
