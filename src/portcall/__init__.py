@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from portcall.client.jobs.errors import JobError, SubmitError
     from portcall.client.jobs.handles import Job, StreamJob
     from portcall.wire.access import Tls
+    from portcall.wire.current import CurrentJob, JobLogHandler, current_job
     from portcall.worker import Worker
 else:
     _MODULES = {
         "Channel": "portcall.client",
+        "CurrentJob": "portcall.wire.current",
         "Job": "portcall.client.jobs.handles",
         "JobError": "portcall.client.jobs.errors",
+        "JobLogHandler": "portcall.wire.current",
         "StreamJob": "portcall.client.jobs.handles",
         "SubmitError": "portcall.client.jobs.errors",
         "Tls": "portcall.wire.access",
         "Worker": "portcall.worker",
+        "current_job": "portcall.wire.current",
     }
 
     def __getattr__(name: str) -> object:
@@ -41,8 +45,10 @@ else:
 __all__ = [
     "Channel",
     "ConfigurationError",
+    "CurrentJob",
     "Job",
     "JobError",
+    "JobLogHandler",
     "PortcallError",
     "ProtocolError",
     "StreamJob",
@@ -50,6 +56,7 @@ __all__ = [
     "Tls",
     "Worker",
     "__version__",
+    "current_job",
     "jobs",
     "sync",
 ]

@@ -1,6 +1,7 @@
 """What `link.proto` fixes beside its messages: the numbers that both ends of a link have to share."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Final
 
 from portcall.protos.portcall.v1.link_pb2 import End, Ends, Frame, Metadatum, Open, Opens
@@ -24,6 +25,13 @@ MANY_BYTES_MAX: Final = 1_048_576
 """Most calls that one frame opens or ends, and most bytes of their messages together."""
 
 
+CHECKPOINT_BYTES_MAX: Final = 1_048_576
+"""Largest checkpoint of an attempt."""
+
+NOTE_BYTES_MAX: Final = 16_384
+"""Largest progress or line of a log, as a message."""
+
+
 def frame_cost(message_bytes: int) -> int:
     """Return the credit in bytes that a frame with this much of a message takes."""
     return message_bytes if message_bytes > FRAME_COST_BYTES_MIN else FRAME_COST_BYTES_MIN  # noqa: FURB136  # hot
@@ -41,13 +49,22 @@ def detached(frame: Frame) -> Frame:
     return copy
 
 
-def many_opens(shared: Open, call_ids: Sequence[int], messages: Sequence[bytes]) -> Frame:
-    """Return the frame that opens these calls."""
+def many_opens(
+    shared: Open,
+    call_ids: Sequence[int],
+    messages: Sequence[bytes],
+    jobs: Sequence[int] = (),
+    attempts: Sequence[int] = (),
+) -> Frame:
+    """Return the frame that opens these calls; with `jobs` and `attempts`, as attempts at these."""
     frame = Frame()
     opens = frame.opens
     opens.shared.CopyFrom(shared)
     opens.call_ids.extend(call_ids)
     opens.messages.extend(messages)
+    if jobs:
+        opens.jobs.extend(jobs)
+        opens.attempts.extend(attempts)
     return frame
 
 
@@ -72,14 +89,34 @@ def singly(frames: Iterable[Frame]) -> Iterator[Frame]:
         if frame.call_id:
             yield frame
         elif frame.HasField("opens"):
-            opens = frame.opens
-            for call_id, message in zip(opens.call_ids, opens.messages, strict=False):
-                yield single_open(opens.shared, call_id, message)
+            yield from _single_opens(frame.opens)
         elif frame.HasField("ends"):
             for call_id, message in zip(frame.ends.call_ids, frame.ends.messages, strict=False):
                 yield Frame(call_id=call_id, end=End(message=message))
         else:
             yield frame
+
+
+def _single_opens(opens: Opens) -> Iterator[Frame]:
+    jobs = zip_longest(opens.jobs, opens.attempts, fillvalue=0)
+    for call_id, message in zip(opens.call_ids, opens.messages, strict=False):
+        frame = single_open(opens.shared, call_id, message)
+        job, attempt = next(jobs, (0, 0))
+        if job:
+            frame.open.attempt.job, frame.open.attempt.number = job, attempt
+        yield frame
+
+
+def fault_of_attempts(opens: Opens) -> str:
+    """Return in words what is wrong with the columns that make calls attempts; nothing if they are right."""
+    count = len(opens.call_ids)
+    if len(opens.jobs) != count or len(opens.attempts) != count:
+        return f"a frame of {count} calls with {len(opens.jobs)} jobs and {len(opens.attempts)} attempts"
+    if opens.shared.HasField("attempt"):
+        return "a frame of many attempts that says of all of them which attempt they are"
+    if not (all(opens.jobs) and all(opens.attempts)):
+        return "an attempt at job 0, or number 0: both begin at 1"
+    return ""
 
 
 def fault_of_many(event: Opens | Ends) -> str:

@@ -17,7 +17,7 @@ from portcall.client.jobs.handles import AnyJob
 from portcall.errors import ConfigurationError
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.protos.portcall.v1.options_pb2 import Backoff, JobOptions, JobOverrides
-from portcall.wire.current import current_attempt
+from portcall.wire.current import current_job
 from portcall.wire.metadata import is_legal, to_frame
 from portcall.wire.status import status_code
 
@@ -27,6 +27,9 @@ BATCH_BYTES: Final = 1_048_576
 
 BATCHES_UNDER_WAY: Final = 4
 """While the hub's disk is flushed for one, the next are made and sent."""
+
+ATTEMPT_KEY: Final = "portcall-job-attempt"
+"""Metadata of what a job submits: the number of its attempt, so that one that was replaced is refused."""
 
 UNKNOWN_ADVICE: Final = (
     "Nobody can know whether they are stored. With a key, submitting is safe to repeat, and is repeated by itself"
@@ -93,9 +96,9 @@ def shared_part(method: str, options: SubmitOptions, *, has_step: bool) -> pb.Su
         if not is_legal(metadata):
             raise ConfigurationError("metadata holds a key or a value that gRPC does not allow")
         submission.metadata.extend(pb.MetadataEntry(key=entry.key, value=entry.value) for entry in to_frame(metadata))
-    attempt = current_attempt.get()
-    if attempt is not None:
-        submission.parent = attempt.job
+    parent = current_job()
+    if parent is not None:
+        submission.parent = parent.id
     elif has_step:
         raise ConfigurationError("a step is of the job that submits it, and this code runs in no job. Use a key")
     overrides = _overrides(options)
@@ -216,6 +219,8 @@ class Submitter(Generic[JobT]):
         make: Callable[[str, bool], JobT],
         timeout_s: float | None,
     ) -> None:
+        parent = current_job()
+        self._metadata = () if parent is None else ((ATTEMPT_KEY, str(parent.attempt)),)
         self._connections = connections
         self._make = make
         self._patience_s = PATIENCE_S if timeout_s is None else timeout_s
@@ -235,7 +240,7 @@ class Submitter(Generic[JobT]):
 
     async def _send(self, batch: Batch) -> Sequence[pb.Submitted]:
         async def submit(service: JobsService, timeout_s: float) -> pb.SubmitReply:
-            reply: pb.SubmitReply = await service.submit(batch.message, timeout=timeout_s)
+            reply: pb.SubmitReply = await service.submit(batch.message, timeout=timeout_s, metadata=self._metadata)
             return reply
 
         reply = await self._connections.patiently(
