@@ -62,7 +62,7 @@ class Marked:
         return request
 
     def open(self, *methods: str, half_close: bool = True) -> None:
-        first = self.execution._id_last + 1
+        first = self.execution._session.id_last + 1
         self.execution.on_frames(
             [
                 Frame(call_id=number, open=Open(method=f"/a.B/{method}", half_close=half_close, message=b"x"))

@@ -4,13 +4,21 @@ Plain functions, one per kind of frame; this is the hottest code of the hub. Wha
 `ProtocolError`.
 """
 
-from collections.abc import MutableSequence
+from collections.abc import Iterable, MutableSequence
 
 from portcall.core.calls import RUNNING, Call, Port
 from portcall.core.refusals import STATUS_CODE_MAX, UNKNOWN
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import CREDIT_BYTES_MAX, FRAME_COST_BYTES_MIN, FRAME_MESSAGE_BYTES_MAX, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import End, Frame, Metadatum
+
+JOB_KEY = "portcall-job-key"
+"""The metadata that makes a call a job, of the name that is its value."""
+
+
+def is_keyed(metadata: Iterable[Metadatum]) -> bool:
+    """Return whether a call is to be a job."""
+    return any([entry.key == JOB_KEY for entry in metadata])
 
 
 def message_up(call: Call, frame: Frame) -> int:

@@ -69,6 +69,13 @@ class Pool:
         self._most = 0
         """The highest bucket there is, or one that was above it; 0 if there never was one."""
 
+    @property
+    def free_slots(self) -> int:
+        """Return how many slots of these workers are free. It costs as much as there are different numbers of them."""
+        best = self._best
+        free = best.free if best is not None and best.free > 0 else 0
+        return free + sum(free * len(bucket) for free, bucket in self._buckets.items())
+
     def best_worker(self) -> WorkerPort | None:
         """Return the worker with the most free slots, or None if none has a free slot."""
         best = self._best

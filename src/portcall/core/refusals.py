@@ -5,6 +5,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
+from portcall.core.limits import CallLimits
 from portcall.protos.portcall.v1.link_pb2 import End, Metadatum
 
 # Codes of google.rpc.Code; the core does not import grpc.
@@ -41,3 +42,28 @@ def overload(details: str, retry_delay_s: float) -> End:
         details=details,
         trailers=[Metadatum(key="grpc-status-details-bin", value=rich.SerializeToString())],
     )
+
+
+def turned_away(limits: CallLimits, metadata_bytes: int, *, is_closing: bool) -> End:
+    """Return the end of a call that a hub will not take, whatever its workers could."""
+    if is_closing:
+        return refusal(UNAVAILABLE, "The hub is shutting down")
+    if metadata_bytes > limits.metadata_bytes_max:
+        details = f"Received {metadata_bytes} bytes of metadata; at most {limits.metadata_bytes_max} may be"
+        return refusal(RESOURCE_EXHAUSTED, details)
+    return overload("The client does not read its replies; read them before calling again", limits.retry_delay_s)
+
+
+def never_brought(method: str) -> End:
+    """Return the end of a call of a method that nobody has brought in the hub's first seconds."""
+    return refusal(UNIMPLEMENTED, f"Method not found! No worker has brought {method}")
+
+
+def none_came(method: str, limits: CallLimits) -> End:
+    """Return the end of a call that has waited for a worker for as long as it may."""
+    return refusal(UNAVAILABLE, f"No worker serves {method} now, and none came in {limits.worker_wait_max_s:g} s")
+
+
+def lost(worker: str) -> End:
+    """Return the end of a call whose worker is gone."""
+    return refusal(UNAVAILABLE, f"Worker {worker} was lost while it ran this call")

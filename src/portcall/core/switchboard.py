@@ -18,7 +18,6 @@ from operator import lt
 from portcall.core.calls import (
     ABANDONED,
     DISPATCHED,
-    GIVEN_BACK,
     RUNNING,
     WAITING,
     WORKER_ENDED,
@@ -26,29 +25,27 @@ from portcall.core.calls import (
     ClientPort,
     WorkerPort,
 )
-from portcall.core.deadlines import Deadlines
 from portcall.core.limits import CallLimits
+from portcall.core.lines import Lines
 from portcall.core.passing import (
     check_late,
     credit_down,
     credit_up,
     half_close_up,
     headers_down,
+    is_keyed,
     message_down,
     message_up,
     trim_metadata,
     trim_status,
 )
-from portcall.core.pools import Route
 from portcall.core.refusals import (
     DEADLINE_EXCEEDED,
-    RESOURCE_EXHAUSTED,
-    UNAVAILABLE,
-    UNIMPLEMENTED,
+    lost,
     overload,
     refusal,
+    turned_away,
 )
-from portcall.core.routes import Routes
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import (
     FRAME_COST_BYTES_MIN,
@@ -69,21 +66,16 @@ SLOTS_MAX = 1_000_000
 """Most slots of one worker."""
 
 
-class Switchboard:
+class Switchboard(Lines):
     """Routes the calls of one hub."""
 
     _names_callers = True
     """Whether workers hear who calls from here, whatever the client says."""
 
     def __init__(self, limits: CallLimits, now: float) -> None:
-        self._limits = limits
-        self._settled_at = now + limits.settle_s
-        self._routes = Routes(limits.methods_remembered_max)
-        self._deadlines = Deadlines()
-        self.calls_waiting = 0
-        self.calls_running = 0
-        self.bytes_waiting = 0
-        self.calls_refused = 0
+        super().__init__(limits, now)
+        self.keyed: WorkerPort | None = None
+        """Takes the calls whose metadata makes them jobs, whatever their methods."""
         self.is_closing = False
         """Refuse new calls, because the hub is about to stop."""
 
@@ -142,8 +134,7 @@ class Switchboard:
             elif frames and not call.is_stopping:
                 self._give_back(call, frames, now)
             else:
-                details = f"Worker {worker.name} was lost while it ran this call"
-                self._end_running(call, Frame(call_id=call.client_id, end=refusal(UNAVAILABLE, details)), 0)
+                self._end_running(call, Frame(call_id=call.client_id, end=lost(worker.name)), 0)
         for method in dict.fromkeys(call.method for call in calls.values() if call.state is WAITING):
             self._serve_line(self._routes.known[method], now)
 
@@ -175,7 +166,7 @@ class Switchboard:
             if kind == "opens" and not frame.call_id:
                 self._open_many(client, frame.opens, now, is_unread=is_unread)
             elif call is None:
-                check_late(client, frame.call_id, kind)
+                self._stray(client, frame, kind)
             elif kind == "message":
                 self._pass_up(call, frame, message_up(call, frame))
             elif kind == "half_close":
@@ -187,7 +178,7 @@ class Switchboard:
             elif kind == "cancel":
                 self._give_up(call, None)
             else:
-                raise ProtocolError(f"call {frame.call_id}: a client cannot send {kind or 'a frame without an event'}")
+                self._extra_up(call, frame, kind)
 
     def from_worker(self, worker: WorkerPort, frames: Iterable[Frame], now: float) -> None:
         """Take frames of a worker.
@@ -211,7 +202,7 @@ class Switchboard:
             elif kind == "credit":
                 credit_down(call, frame)
             else:
-                raise ProtocolError(f"call {frame.call_id}: a worker cannot send {kind or 'a frame without an event'}")
+                self._extra_down(call, frame, kind)
 
     def tick(self, now: float) -> None:
         """End the calls whose time is up."""
@@ -233,6 +224,9 @@ class Switchboard:
             raise ProtocolError(f"call {client_id} opened after call {client.id_last}: ids must rise")
         client.id_last = client_id
         opening = frame.open
+        if opening.HasField("attempt"):
+            self._take_attempt(client, frame, now)
+            return
         size = len(opening.message)
         call = Call(client, client_id, opening.method, frame)
         if size:
@@ -258,7 +252,10 @@ class Switchboard:
             call.deadline = now + timeout_us / 1e6
             self._wake_at(call.deadline, call)
         route = self._routes.known.get(call.method)
-        worker = route.best_worker() if route is not None else None
+        if extra and self.keyed is not None and is_keyed(opening.metadata):
+            worker: WorkerPort | None = self.keyed
+        else:
+            worker = route.best_worker() if route is not None else None
         if worker is None:
             self._wait(call, route, now)
             return
@@ -273,7 +270,14 @@ class Switchboard:
             raise ProtocolError(fault)
         if call_ids[0] <= client.id_last or not all(map(lt, call_ids, call_ids[1:])):
             raise ProtocolError(f"calls {call_ids[0]} to {call_ids[-1]} opened after {client.id_last}: ids must rise")
+        if self.keyed is not None and shared.metadata and is_keyed(shared.metadata):
+            for call_id, message in zip(call_ids, messages, strict=True):
+                self._open(client, single_open(shared, call_id, message), now, is_unread=is_unread)
+            return
         client.id_last = call_ids[-1]
+        if opens.jobs or opens.attempts or shared.HasField("attempt"):
+            self._take_attempts(client, opens, now)
+            return
         if self._names_callers:
             shared.peer = client.name
         shared.ClearField("message")
@@ -355,91 +359,6 @@ class Switchboard:
             call.held = []
         call.held.append(detached(frame))
 
-    # --- waiting ---------------------------------------------------------------------------------------------------
-
-    def _wait(self, call: Call, route: Route | None, now: float) -> None:
-        limits = self._limits
-        if route is None and now >= self._settled_at:
-            details = f"Method not found! This hub knows no worker for {call.method}"
-            self._refuse(call, refusal(UNIMPLEMENTED, details))
-            return
-        if self.calls_waiting >= limits.calls_waiting_max:
-            self._refuse_overload(call, f"{self.calls_waiting} calls wait for a worker already; no more may")
-            return
-        assert call.open is not None
-        call.bytes_held = max(call.open.ByteSize(), FRAME_COST_BYTES_MIN)
-        if self.bytes_waiting + call.bytes_held > limits.bytes_waiting_max:
-            self._refuse_overload(call, self._too_many_bytes())
-            return
-        call.open = detached(call.open)
-        self.calls_waiting += 1
-        self.bytes_waiting += call.bytes_held
-        if route is None:
-            route = self._routes.wait_for(call.method)
-            self._wake_at(self._settled_at, call)
-        route.line.put(call)
-        if not route.has_worker:
-            self._limit_wait(call, now)
-
-    def _limit_wait(self, call: Call, now: float) -> None:
-        """Let a call that has no worker to hope for give up some time, unless it said that it is patient."""
-        if call.is_patient:
-            return
-        call.gives_up_at = now + self._limits.worker_wait_max_s
-        self._watch(call)
-
-    def _watch(self, call: Call) -> None:
-        """Wake up when this call gives up. One wake at a time, or workers that come and go would pile them up."""
-        if not call.is_watched:
-            call.is_watched = True
-            self._wake_at(call.gives_up_at, call)
-
-    def _wake_at(self, at: float, call: Call) -> None:
-        self._deadlines.add(at, call, self.calls_running + self.calls_waiting)
-
-    def _check_hope(self, call: Call, now: float) -> None:
-        """End a waiting call if the time in which a worker should have come is over."""
-        route = self._routes.known.get(call.method)
-        if route is None:
-            if now >= self._settled_at:
-                self._abandon(call, refusal(UNIMPLEMENTED, f"Method not found! No worker has brought {call.method}"))
-        elif route.has_worker or call.is_patient:
-            return
-        elif now < call.gives_up_at:
-            self._watch(call)
-        else:
-            waited = f"{self._limits.worker_wait_max_s:g} s"
-            self._abandon(call, refusal(UNAVAILABLE, f"No worker serves {call.method} now, and none came in {waited}"))
-
-    def _fill(self, worker: WorkerPort, now: float) -> None:
-        """Give waiting calls to a worker as long as it has free slots."""
-        pool = worker.pool
-        if pool is None or not worker.is_taking_calls:
-            return
-        while worker.free > 0 and pool.turns:
-            pool.change_free(worker, -1)
-            self._serve(pool.turns.take(), worker, now)
-
-    def _serve_line(self, route: Route, now: float) -> None:
-        """Give the calls that wait for a method to its workers as long as any has free slots."""
-        while route.line and (worker := route.best_worker()) is not None:
-            pool = worker.pool
-            assert pool is not None
-            pool.change_free(worker, -1)
-            self._serve(pool.turns.take(), worker, now)
-
-    def _serve(self, call: Call, worker: WorkerPort, now: float) -> None:
-        """Send a call that waited to a worker whose slot was taken for it."""
-        self.calls_waiting -= 1
-        self.bytes_waiting -= call.bytes_held
-        if call.deadline is not None:
-            assert call.open is not None
-            call.open.open.timeout_us = max(1, int((call.deadline - now) * 1e6))
-        self._assign(call, worker)
-
-    def _too_many_bytes(self) -> str:
-        return f"Waiting calls hold {self.bytes_waiting} bytes of {self._limits.bytes_waiting_max} that they may"
-
     # --- the way down: from worker to client -----------------------------------------------------------------------
 
     def _end_from_worker(self, call: Call, worker: WorkerPort, frame: Frame, now: float) -> None:
@@ -451,6 +370,8 @@ class Switchboard:
                 raise ProtocolError(f"call {frame.call_id}: {size} bytes sent without credit for them")
             if end.status:
                 size += trim_status(end, self._limits.metadata_bytes_max)
+                if end.cause and self._end_unserved(call, worker, frame, now):
+                    return
             if end.trailers:
                 size += trim_metadata(end.trailers, self._limits.metadata_bytes_max)
             del worker.calls[frame.call_id]
@@ -499,15 +420,6 @@ class Switchboard:
         self.calls_running -= 1
         call.client.send(frame, size)
 
-    def _free_slot(self, worker: WorkerPort, now: float) -> None:
-        """Give a slot that became free to the next waiting call, or back to the pool."""
-        pool = worker.pool
-        assert pool is not None
-        if pool.turns and worker.free >= 0 and worker.is_taking_calls:
-            self._serve(pool.turns.take(), worker, now)
-        else:
-            pool.change_free(worker, 1)
-
     def _worker_event(self, worker: WorkerPort, frame: Frame, kind: str | None, now: float) -> None:
         """Handle a frame of a worker that belongs to no call that runs, or to many."""
         if kind == "ends" and not frame.call_id:
@@ -534,16 +446,7 @@ class Switchboard:
 
     def _turn_away(self, call: Call, metadata_size: int) -> None:
         """Refuse a call that the hub will not take, whatever its workers could."""
-        if self.is_closing:
-            self._refuse(call, refusal(UNAVAILABLE, "The hub is shutting down"))
-        elif metadata_size > self._limits.metadata_bytes_max:
-            details = f"Received {metadata_size} bytes of metadata; at most {self._limits.metadata_bytes_max} may be"
-            self._refuse(call, refusal(RESOURCE_EXHAUSTED, details))
-        else:
-            self._refuse_overload(call, "The client does not read its replies; read them before calling again")
-
-    def _refuse_overload(self, call: Call, details: str) -> None:
-        self._refuse(call, overload(details, self._limits.retry_delay_s))
+        self._refuse(call, turned_away(self._limits, metadata_size, is_closing=self.is_closing))
 
     def _abandon(self, call: Call, end: End | None) -> None:
         """End a call for its client; with `end` None the client does not want to hear of it any more."""
@@ -570,20 +473,14 @@ class Switchboard:
         """Stop a call that its client does not want any more (`end` is None), or whose deadline has passed."""
         self._abandon(call, end)
 
-    def _give_back(self, call: Call, frames: list[Frame], now: float) -> None:
-        """Let a call wait again whose worker never saw it."""
-        call.move(GIVEN_BACK)
-        self.calls_running -= 1
-        call.worker, call.worker_id = None, 0
-        call.open, *held = [detached(frame) for frame in frames]
-        call.held = held or None
-        call.bytes_held = sum(max(frame.ByteSize(), FRAME_COST_BYTES_MIN) for frame in frames)
-        route = self._routes.know(call.method)
-        self.calls_waiting += 1
-        self.bytes_waiting += call.bytes_held
-        route.line.put_first(call)
-        if not route.has_worker:
-            self._limit_wait(call, now)
+    def _stop(self, call: Call) -> None:
+        """Have a running call stopped; its end is passed on when it comes. Idempotent."""
+        if call.is_stopping:
+            return
+        call.is_stopping = True
+        assert call.worker is not None
+        call.worker.sink.drop_chunks(call.worker_id)
+        call.worker.sink.send_ahead(Frame(call_id=call.worker_id, cancel=Cancel()))
 
     # --- workers that come and go ----------------------------------------------------------------------------------
 
@@ -597,3 +494,29 @@ class Switchboard:
         for route in self._routes.withdraw(worker):
             for call in route.line.calls():
                 self._limit_wait(call, now)
+
+    # --- attempts at jobs: see `portcall.core.attempts` --------------------------------------------------------------
+
+    def _take_attempt(self, client: ClientPort, frame: Frame, now: float) -> None:
+        """Take the open of an attempt."""
+        raise ProtocolError(f"call {frame.call_id}: {client.name} cannot open attempts at jobs; only a hub does")
+
+    def _take_attempts(self, client: ClientPort, opens: Opens, now: float) -> None:
+        """Take the open of many attempts."""
+        raise ProtocolError(f"call {opens.call_ids[0]}: {client.name} cannot open attempts at jobs; only a hub does")
+
+    def _stray(self, client: ClientPort, frame: Frame, kind: str | None) -> None:
+        """Take a frame of a client that belongs to no call that lives."""
+        check_late(client, frame.call_id, kind)
+
+    def _extra_up(self, call: Call, frame: Frame, kind: str | None) -> None:
+        """Take a frame of a client that only attempts have."""
+        raise ProtocolError(f"call {call.client_id}: a client cannot send {kind or 'a frame without an event'}")
+
+    def _extra_down(self, call: Call, frame: Frame, kind: str | None) -> None:
+        """Take a frame of a worker that only attempts have."""
+        raise ProtocolError(f"call {call.worker_id}: a worker cannot send {kind or 'a frame without an event'}")
+
+    def _end_unserved(self, call: Call, worker: WorkerPort, frame: Frame, now: float) -> bool:
+        """Take the end of a running attempt that has a cause; return whether it was one."""
+        return False

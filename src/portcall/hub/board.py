@@ -1,11 +1,11 @@
 """The switchboard with a clock: the one place where the hub reads the time for it and wakes it up."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from portcall.core.attempts import AttemptSwitchboard, release
 from portcall.core.calls import ClientPort, WorkerPort
 from portcall.core.limits import CallLimits
-from portcall.core.switchboard import Switchboard
 from portcall.protos.portcall.v1.link_pb2 import Frame
 
 
@@ -14,7 +14,10 @@ class Board:
 
     def __init__(self, limits: CallLimits) -> None:
         self._loop = asyncio.get_running_loop()
-        self.switchboard = Switchboard(limits, self._loop.time())
+        self.switchboard = AttemptSwitchboard(limits, self._loop.time())
+        self.on_held: Callable[[WorkerPort, Sequence[tuple[int, int]]], None] | None = None
+        """Told which attempts, as (job, number), a new worker holds from before, to adopt or release each. It is called
+        before the worker can be given calls. Without it they are released: nobody here knows them."""
         self._timer: asyncio.TimerHandle | None = None
         self._quiet: asyncio.Future[None] | None = None
 
@@ -38,6 +41,13 @@ class Board:
         """Take frames of a worker; see `Switchboard.from_worker`."""
         self.switchboard.from_worker(worker, frames, self._loop.time())
         self._settle()
+
+    def take_held(self, worker: WorkerPort, attempts: Sequence[tuple[int, int]]) -> None:
+        """Take what a worker that is about to be added says that it holds."""
+        if self.on_held is not None:
+            self.on_held(worker, attempts)
+        else:
+            release(worker, attempts)
 
     def add_worker(self, worker: WorkerPort, methods: Iterable[str]) -> None:
         """Let calls go to a worker."""

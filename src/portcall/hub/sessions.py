@@ -298,8 +298,10 @@ class Sessions:
             contract = self._fleet.registry.add(parse_contract(said.contract), keep=self._fleet.fingerprints)
             port = WorkerPort(said.name[:NAME_CHARACTERS_MAX] or peer, link, said.slots)
             self._fleet.add(port, contract, said.environment, self._board.now)
-            attempts = [(held.job, held.number) for held in said.attempts]
-            self._jobs.worker_came(port, contract, attempts)
+            self._jobs.know(contract, port.name)
+            if said.attempts:
+                held = dict.fromkeys((attempt.job, attempt.number) for attempt in said.attempts)
+                self._board.take_held(port, list(held))
             self._board.add_worker(port, contract.kinds)
         else:
             port = ClientPort(peer, link)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from portcall.contract.contract import MethodKind
+from portcall.core.attempts import AttemptPort
 from portcall.core.calls import ClientPort, FrameSink
 from portcall.core.limits import CallLimits
 from portcall.hub.board import Board
@@ -62,7 +63,10 @@ class WatchedBoard(Board):
         self._on_call = on_call
 
     def from_client(self, client: ClientPort, frames: Sequence[Frame]) -> None:
-        """Take frames of a client; see `Switchboard.from_client`, which changes them."""
+        """Take frames of a client; see `Switchboard.from_client`, which changes them. Attempts at jobs are not reported."""
+        if isinstance(client, AttemptPort):
+            super().from_client(client, frames)
+            return
         sink = client.sink
         if not isinstance(sink, _WatchedSink):
             sink = client.sink = _WatchedSink(client, self._report, lambda: self.now)

@@ -29,6 +29,13 @@ class CallSink(Protocol):
         """Forget messages of a call that still wait."""
 
 
+class ServingSink(CallSink, Protocol):
+    """Where the frames go of whoever serves a call."""
+
+    def end_ok(self, call_id: int, message: bytes, /) -> None:
+        """Send the end of a call that has sent nothing yet: OK, with a reply of less than `TURN_BYTES_MIN`."""
+
+
 def open_frame(
     call_id: int,
     method: str,

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -108,7 +108,8 @@ class DialerConfig:
 
     access: Access
     path: str
-    worker: WorkerHello | None = None
+    worker: Callable[[], WorkerHello] | None = None
+    """What a worker says of itself; asked before each hello."""
     backoff: Backoff = field(default_factory=Backoff)
     handshake_s: float = 10.0
     goodbye_s: float = 5.0
@@ -231,7 +232,7 @@ class Dialer:
             protocol=PROTOCOL_VERSION,
             session=self._session,
             received=self.link.received,
-            worker=self._config.worker,
+            worker=None if self._config.worker is None else self._config.worker(),
             agent=AGENT,
         )
         with contextlib.suppress(*STREAM_ERRORS):

@@ -149,6 +149,15 @@ class MessageReceiver:
         self._messages.append(chunk)
         self._unread += frame_cost(len(chunk))
 
+    @property
+    def bytes_unread(self) -> int:
+        """Return what the whole messages here have taken of the credit."""
+        return self._unread
+
+    def peek(self, index: int) -> bytes:
+        """Return a whole message, the oldest at index 0, and leave it here."""
+        return self._messages[index]
+
     def feed_last(self, message: bytes) -> None:
         """Take the message that came inline with the end."""
         self._messages.append(message)

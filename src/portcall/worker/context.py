@@ -10,8 +10,9 @@ import grpc
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import End, Frame, Open
+from portcall.wire.caller import ServingSink
+from portcall.wire.current import CurrentJob
 from portcall.wire.limits import TURN_BYTES_MIN
-from portcall.wire.link import Link
 from portcall.wire.messages import MessageReceiver, MessageSender, MessageTooLargeError
 from portcall.wire.metadata import from_frame, to_frame
 from portcall.wire.status import COMPRESSION_IN
@@ -55,13 +56,15 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     method: Method
     on_cancel: Callable[[], object] | None = None
     """Stops the work; set while there is some."""
+    job: CurrentJob | None = None
+    """The job that it is an attempt at, if it is one."""
 
     def __init__(
         self,
         call_id: int,
         opening: Open,
         request: bytes | None,
-        link: Link,
+        link: ServingSink,
         calls: "dict[int, CallContext]",
         message_bytes_max: int,
         now: float,
@@ -295,6 +298,8 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         size = len(message)
         if size > FRAME_MESSAGE_BYTES_MAX or size > self._message_bytes_max:
             return False
+        if self.job is not None:
+            self.job.flush()
         if size < TURN_BYTES_MIN:
             self._link.end_ok(self.call_id, message)
         else:
@@ -322,6 +327,8 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
         if message is not None:
             end.message = message
             size += len(message)
+        if self.job is not None:
+            self.job.flush()
         if not self.is_sender_idle:
             self._link.drop_chunks(self.call_id)
         self._link.send(frame, size)

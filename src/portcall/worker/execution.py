@@ -23,12 +23,16 @@ from typing import Any, Protocol
 import grpc
 
 from portcall.errors import ProtocolError
-from portcall.protos.link_rules import fault_of_many
-from portcall.protos.portcall.v1.link_pb2 import Frame, Open, Welcome
+from portcall.protos.link_rules import fault_of_attempts, fault_of_many
+from portcall.protos.portcall.v1.link_pb2 import Frame, Open, Opens, Welcome
+from portcall.wire.caller import ServingSink
+from portcall.wire.current import set_current_job
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link
+from portcall.worker.attempts import AttemptContext
 from portcall.worker.context import CANCELLED, BlockingContext, CallContext, RequestIterator
 from portcall.worker.handlers import CallDetails, Method, Methods
+from portcall.worker.holding import Holding
 from portcall.worker.threads import DaemonThreads
 
 logger = logging.getLogger("portcall.worker")
@@ -67,42 +71,81 @@ class BegunMark(Protocol):
         """Write at index 0."""
 
 
-class Execution:
-    """All calls of one worker. `begun` is told the id of each call before its handler is entered."""
+class _Session:
+    """Calls that came on one link."""
 
-    def __init__(self, methods: Methods, slots: int, begun: BegunMark | None = None) -> None:
+    __slots__ = ("calls", "id_last", "link")
+
+    def __init__(self, link: ServingSink) -> None:
+        self.link = link
+        self.calls: dict[int, CallContext] = {}
+        self.id_last = 0
+
+    def pass_id(self, call_id: int) -> None:
+        """Note that a call was opened under this id."""
+        if call_id <= self.id_last:
+            raise ProtocolError(f"call {call_id} opened after call {self.id_last}: ids must rise")
+        self.id_last = call_id
+
+
+class Execution:
+    """All calls of one worker. `begun` is told the id of each call before its handler is entered.
+
+    With `keeps_attempts`, attempts at jobs outlive the sessions that they came in. A process of a supervisor leaves
+    that to the supervisor.
+    """
+
+    def __init__(
+        self, methods: Methods, slots: int, begun: BegunMark | None = None, *, keeps_attempts: bool = False
+    ) -> None:
         self._methods = methods
         self._begun = [0] if begun is None else begun
         self._slots = slots
-        self._link = Link()
-        self._calls: dict[int, CallContext] = {}
+        self._session = _Session(Link())
+        self.holding = Holding(self._take_attempts)
+        """Stands between the link and the attempts, where they are kept."""
+        self._keeps_attempts = keeps_attempts
+        self._attempts = _Session(self.holding)
         self._backlog: deque[CallContext] = deque()
         self._idle: list[asyncio.Future[None]] = []
         self._runners: set[asyncio.Task[None]] = set()
         self._threads = DaemonThreads()
         self.message_bytes_max = MESSAGE_BYTES_MAX
         """Largest message of the calls to come, either way."""
-        self._id_last = 0
         self._quiet: asyncio.Future[None] | None = None
 
     @property
     def calls_count(self) -> int:
         """Return how many calls run or are about to."""
-        return len(self._calls)
+        return len(self._session.calls) + len(self._attempts.calls)
 
     def begin_session(self, link: Link, welcome: Welcome) -> None:
         """Serve the calls of a new session."""
-        self._link, self.message_bytes_max = link, welcome.message_bytes_max
-        self._calls, self._id_last = {}, 0
+        self._session, self.message_bytes_max = _Session(link), welcome.message_bytes_max
+        self.holding.attach(link)
+
+    def lose_session(self) -> None:
+        """Cancel the calls of the session, since nobody waits for them any more. Attempts go on."""
+        for call in list(self._session.calls.values()):
+            call.cancel()
+        self.holding.detach()
 
     def cancel_all(self) -> None:
-        """Cancel every call."""
-        for call in list(self._calls.values()):
+        """Cancel every call and attempt."""
+        for call in (*self._session.calls.values(), *self._attempts.calls.values()):
             call.cancel()
+
+    def hand_back(self) -> None:
+        """Give back attempts that have not begun, for another worker to run them."""
+        for call in list(self._backlog):
+            if isinstance(call, AttemptContext):
+                self._backlog.remove(call)
+                call.hand_back()
+        self._note_quiet()
 
     async def wait_quiet(self) -> None:
         """Wait until no call is under way."""
-        while self._calls:
+        while self.calls_count:
             self._quiet = asyncio.get_running_loop().create_future()
             await self._quiet
 
@@ -120,7 +163,14 @@ class Execution:
         Raises:
             ProtocolError: the hub broke the link's rules.
         """
-        calls = self._calls
+        self._take(self._session, frames)
+
+    def _take_attempts(self, frames: Sequence[Frame]) -> None:
+        """Take frames of attempts, from what keeps them."""
+        self._take(self._attempts, frames)
+
+    def _take(self, session: _Session, frames: Sequence[Frame]) -> None:
+        calls = session.calls
         now = asyncio.get_running_loop().time()
         for frame in frames:
             call_id = frame.call_id
@@ -128,36 +178,95 @@ class Execution:
             if call is not None:
                 call.on_frame(frame)
             elif frame.HasField("opens"):
-                opens = frame.opens
-                if fault := fault_of_many(opens):
-                    raise ProtocolError(fault)
-                shared = opens.shared
-                for many_id, message in zip(opens.call_ids, opens.messages, strict=True):
-                    self._take_open(many_id, shared, message, now).is_half_closed = True
+                self._take_opens(session, frame.opens, now)
             elif frame.HasField("open"):
-                opening = frame.open
-                request = opening.message if opening.HasField("message") else None
-                call = self._take_open(call_id, opening, request, now)
-                if opening.half_close:
-                    call.is_half_closed = True
-                else:
-                    call.begin_reading()
-            elif not 0 < call_id <= self._id_last:
-                raise ProtocolError(f"a frame for call {call_id}, which was never opened")
+                self._take_open(session, frame, now)
+            elif not 0 < call_id <= session.id_last or self._keeps_attempts:
+                self._take_stray(session, frame)
         if self._backlog:
             self._rouse()
 
-    def _take_open(self, call_id: int, opening: Open, request: bytes | None, now: float) -> CallContext:
-        """Put a call into the backlog."""
-        calls = self._calls
-        if call_id <= self._id_last:
-            raise ProtocolError(f"call {call_id} opened after call {self._id_last}: ids must rise")
-        if len(calls) >= self._slots:
+    def _take_opens(self, session: _Session, opens: Opens, now: float) -> None:
+        if fault := fault_of_many(opens):
+            raise ProtocolError(fault)
+        shared = opens.shared
+        if not opens.jobs:
+            for call_id, message in zip(opens.call_ids, opens.messages, strict=True):
+                self._enter(session, call_id)
+                call = CallContext(call_id, shared, message, session.link, session.calls, self.message_bytes_max, now)
+                call.is_half_closed = True
+                session.calls[call_id] = call
+                self._backlog.append(call)
+            return
+        if fault := fault_of_attempts(opens):
+            raise ProtocolError(fault)
+        if self._keeps_attempts and session is self._session:
+            for call_id in opens.call_ids:
+                session.pass_id(call_id)
+            self.holding.take_opens(opens)
+            return
+        columns = zip(opens.call_ids, opens.messages, opens.jobs, opens.attempts, strict=True)
+        for call_id, message, job, number in columns:
+            self._begin_attempt(session, call_id, shared, message, now, job, number).is_half_closed = True
+
+    def _take_open(self, session: _Session, frame: Frame, now: float) -> None:
+        call_id, opening = frame.call_id, frame.open
+        request = opening.message if opening.HasField("message") else None
+        call: CallContext
+        if not opening.HasField("attempt"):
+            self._enter(session, call_id)
+            call = CallContext(call_id, opening, request, session.link, session.calls, self.message_bytes_max, now)
+            session.calls[call_id] = call
+            self._backlog.append(call)
+        elif self._keeps_attempts and session is self._session:
+            session.pass_id(call_id)
+            self.holding.take_open(frame)
+            return
+        else:
+            attempt = opening.attempt
+            call = self._begin_attempt(session, call_id, opening, request, now, attempt.job, attempt.number)
+        if opening.half_close:
+            call.is_half_closed = True
+        else:
+            call.begin_reading()
+
+    def _enter(self, session: _Session, call_id: int) -> None:
+        """Check that one more call may be opened."""
+        if len(session.calls) >= self._slots:
             raise ProtocolError(f"call {call_id} opened where all {self._slots} slots are taken")
-        self._id_last = call_id
-        call = calls[call_id] = CallContext(call_id, opening, request, self._link, calls, self.message_bytes_max, now)
+        session.pass_id(call_id)
+
+    def _begin_attempt(
+        self,
+        session: _Session,
+        call_id: int,
+        opening: Open,
+        request: bytes | None,
+        now: float,
+        job: int,
+        number: int,
+    ) -> CallContext:
+        """Put an attempt into the backlog.
+
+        Those that an earlier session has left may be more than there are slots; what is too much waits there.
+        """
+        session.pass_id(call_id)
+        calls, size = session.calls, self.message_bytes_max
+        call = calls[call_id] = AttemptContext(call_id, opening, request, session.link, calls, size, now, job, number)
         self._backlog.append(call)
         return call
+
+    def _take_stray(self, session: _Session, frame: Frame) -> None:
+        """Take a frame that belongs to no call of the session."""
+        call_id = frame.call_id
+        if self._keeps_attempts:
+            if session is self._attempts or self.holding.take(frame):
+                return
+        elif not call_id and frame.HasField("drain"):
+            self.hand_back()
+            return
+        if not 0 < call_id <= session.id_last:
+            raise ProtocolError(f"a frame for call {call_id}, which was never opened")
 
     def _rouse(self) -> None:
         """Let one more runner take calls."""
@@ -198,7 +307,7 @@ class Execution:
                 except BaseException as error:  # noqa: BLE001  # whatever it is, the call has to end
                     self._end_failed(call, error, runner)
                 call.on_cancel = None
-                if self._quiet is not None and not self._calls:
+                if self._quiet is not None:
                     self._note_quiet()
                 if backlog and loop.time() > turn_at:
                     await asyncio.sleep(0)
@@ -217,6 +326,8 @@ class Execution:
             raise asyncio.CancelledError
         call.method = method
         run = contextvars.copy_context().run
+        if call.job is not None:
+            run(set_current_job, call.job)
         coroutine = method.behavior(method.deserialize(call.request or b""), call)
         try:
             waited_for = run(coroutine.send, None)
@@ -232,6 +343,8 @@ class Execution:
         if call.is_given_up:
             raise asyncio.CancelledError
         run = contextvars.copy_context().run
+        if call.job is not None:
+            run(set_current_job, call.job)
         body = self._body(call, method)
         try:
             waited_for = run(body.send, None)
@@ -282,6 +395,9 @@ class Execution:
             call.fail(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
             return
         call.method = method
+        if method.kind.client_streaming and call.job is not None:
+            call.fail(grpc.StatusCode.UNIMPLEMENTED, "A job has one request, and this method takes a stream of them")
+            return
         if method.kind.client_streaming:
             if not call.is_reading:
                 call.begin_reading()
@@ -324,9 +440,11 @@ class Execution:
             await call.end_with_reply(reply)
 
     def _note_quiet(self) -> None:
-        if self._quiet is not None and not self._quiet.done():
-            self._quiet.set_result(None)
-        self._quiet = None
+        """Let go whoever waits for quiet, if it is."""
+        if self._quiet is not None and not self.calls_count:
+            if not self._quiet.done():
+                self._quiet.set_result(None)
+            self._quiet = None
 
 
 async def _value(value: Any) -> Any:

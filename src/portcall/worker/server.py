@@ -19,6 +19,7 @@ from portcall.wire.link import Link, LinkState
 from portcall.worker.environment import report_environment
 from portcall.worker.execution import BegunMark, Execution
 from portcall.worker.handlers import Methods, RpcHandler
+from portcall.worker.holding import Holding
 
 logger = logging.getLogger("portcall.worker")
 
@@ -72,6 +73,7 @@ class Worker(grpc.aio.Server):
         self._methods = Methods(interceptors)
         self._execution: WorkerCalls | None = None
         self._dialer: Dialer | None = None
+        self._hello = WorkerHello()
         self._attached: asyncio.Future[None] | None = None
         self._owner: _WorkerLink | None = None
         self._stopped: asyncio.Event | None = None
@@ -117,9 +119,9 @@ class Worker(grpc.aio.Server):
                 as it is told to.
         """
         self._check_not_started("a worker starts once")
-        hello, self._execution = self.hello(), self.make_calls()
+        self._hello, self._execution = self.hello(), self.make_calls()
         self._attached, self._stopped = asyncio.get_running_loop().create_future(), asyncio.Event()
-        config = DialerConfig(access=self.access(), path=ATTACH, worker=hello)
+        config = DialerConfig(access=self.access(), path=ATTACH, worker=self._say_hello)
         self._owner = _WorkerLink(self._execution, self._attached)
         self._dialer = Dialer(config, self._owner)
         self._dialer.start()
@@ -210,13 +212,20 @@ class Worker(grpc.aio.Server):
             environment=environment,
         )
 
+    def _say_hello(self) -> WorkerHello:
+        """Return what the worker says of itself now."""
+        assert self._execution is not None
+        del self._hello.attempts[:]
+        self._hello.attempts.extend(self._execution.holding.named())
+        return self._hello
+
     def make_execution(self, begun: BegunMark | None = None) -> Execution:
         """Return what runs calls of this worker's methods in this process; for `begun` see `Execution`."""
         return Execution(self._methods, self.slots, begun)
 
     def make_calls(self) -> "WorkerCalls":
         """Return what this worker's calls are given to."""
-        return self.make_execution()
+        return Execution(self._methods, self.slots, keeps_attempts=True)
 
     def exit_at_once(self, number: signal.Signals) -> NoReturn:
         """End the process as an unhandled signal would."""
@@ -239,8 +248,10 @@ class Worker(grpc.aio.Server):
             part.cancel()
         await asyncio.wait(parts)
         if execution.calls_count:
+            execution.holding.leave("The worker was stopped while it ran this job")
             execution.cancel_all()
             await self._let_cancelled_calls_end(execution)
+            execution.holding.give_up()
         await dialer.close()
         await execution.close()
         if self._grace_timer is not None:
@@ -250,14 +261,20 @@ class Worker(grpc.aio.Server):
         self._stopped.set()
 
     async def _drain(self, execution: "WorkerCalls", dialer: Dialer) -> None:
-        """Have the hub send no new calls, and finish those that run."""
+        """Have the hub send no new calls, and finish those that run; attempts at jobs also until they are recorded."""
         assert self._owner is not None
+        execution.hand_back()
         link = dialer.link
         # While the link is down there may still be results to deliver, once it is back.
         is_owing = link.state is LinkState.SUSPENDED and (execution.calls_count or link.bytes_held)
         if link.state is LinkState.OPEN or is_owing:
             await self._owner.drain(link)
+            execution.hand_back()
         await execution.wait_quiet()
+        if not execution.holding.is_empty:
+            recorded = asyncio.get_running_loop().create_future()
+            execution.holding.on_empty = lambda: recorded.set_result(None)
+            await recorded
 
     async def _let_cancelled_calls_end(self, execution: "WorkerCalls") -> None:
         """Give handlers a moment to take note of their cancellation."""
@@ -279,8 +296,18 @@ class WorkerCalls(Protocol):
     def calls_count(self) -> int:
         """Return how many calls are under way."""
 
+    @property
+    def holding(self) -> Holding:
+        """Return what keeps the attempts at jobs."""
+
     def begin_session(self, link: Link, welcome: Welcome) -> None:
         """Take the calls of a new session; those of the old one were cancelled."""
+
+    def lose_session(self) -> None:
+        """Cancel the calls of a session that is over, but for attempts at jobs, which go on."""
+
+    def hand_back(self) -> None:
+        """Give attempts back that have not begun."""
 
     def on_frames(self, frames: Sequence[Frame]) -> None:
         """Take frames of the hub."""
@@ -324,9 +351,11 @@ class _WorkerLink:
         self._execution.on_frames(frames)
 
     def on_session_lost(self, reason: str, unsent: dict[int, list[Frame]]) -> None:
-        """The callers of all calls are gone."""
-        logger.warning("Lost the hub, and %d calls with it: %s", self._execution.calls_count, reason)
-        self._execution.cancel_all()
+        """The callers of all calls are gone; attempts at jobs go on."""
+        attempts = len(self._execution.holding.named())
+        kept = f" (jobs go on, {attempts} of them)" if attempts else ""
+        logger.warning("Lost the hub, and %d calls with it%s: %s", self._execution.calls_count, kept, reason)
+        self._execution.lose_session()
         self._note_drained()
 
     def on_connectivity(self, connectivity: Connectivity, reason: str) -> None:

@@ -5,18 +5,16 @@ that was set back to a backup does not give the id of a lost job to another one,
 """
 
 from portcall.errors import PortcallError
+from portcall.protos.job_ids import ALPHABET, TEXT_LENGTH, id_text
+
+__all__ = ["BadJobIdError", "IdSequence", "first_id_at", "id_text", "parse_id", "submitted_at"]
 
 EPOCH_S = 1_735_689_600
 """The beginning of 2025; 41 bits of milliseconds last until 2094."""
 
 COUNTER_BITS = 22
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: no letter that looks like a digit, and in the order of the characters."""
-
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
-
-TEXT_LENGTH = 13
+_VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 
 
 class BadJobIdError(PortcallError):
@@ -35,11 +33,6 @@ class IdSequence:
         """Return the next id."""
         self._last = job_id = max(self._last + 1, int((now - EPOCH_S) * 1_000) << COUNTER_BITS)
         return job_id
-
-
-def id_text(job: int) -> str:
-    """Return an id as people and other languages see it."""
-    return "".join([_ALPHABET[job >> shift & 31] for shift in range(60, -5, -5)])
 
 
 def parse_id(text: str) -> int:

@@ -16,6 +16,7 @@ from portcall.wire.metadata import from_frame
 from portcall.wire.status import status_code
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 Code = grpc.StatusCode
 
@@ -68,7 +69,7 @@ def no_store() -> End:
     return refusal(Code.FAILED_PRECONDITION.value[0], NO_STORE)
 
 
-def refusing(end: Callable[[], End]) -> grpc.RpcMethodHandler[Any, Any]:
+def refusing(end: Callable[[], End]) -> Handler:
     """Return a handler that ends every call."""
 
     async def refuse(_: object, context: Context) -> None:

@@ -1,15 +1,13 @@
 """What a hub has of jobs: the keeper if there is a store, and the answers of a hub that has none."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 
 from portcall.contract.contract import Contract
 from portcall.contract.registry import ContractRegistry
-from portcall.core.attempts import release
-from portcall.core.calls import WorkerPort
 from portcall.core.jobs.limits import JobLimits
 from portcall.hub.board import Board
 from portcall.hub.jobs.keeper import Clock, JobKeeper
@@ -50,6 +48,7 @@ class HubJobs:
                 limits=limits,
                 clock=clock,
             )
+            board.on_held = self.keeper.attached
             submissions = Submissions(self.keeper.policies, message_bytes_max)
         self._service = JobsService(self.keeper, submissions, lambda method: bool(board.switchboard.has_worker(method)))
         self._keyed = KeyedCalls(board, self.keeper, submissions, message_bytes_max)
@@ -69,15 +68,10 @@ class HubJobs:
         if self.keeper is not None:
             await self.keeper.open()
 
-    def worker_came(
-        self, worker: WorkerPort, contract: Contract, attempts: Sequence[tuple[int, int]]
-    ) -> None:
-        """Take the contract of a worker and the attempts that it holds; before calls may go to it."""
+    def know(self, contract: Contract, worker: str) -> None:
+        """Take what the contract of a worker says of jobs."""
         if self.keeper is not None:
-            self.keeper.know(contract, worker.name)
-            self.keeper.attached(worker, attempts)
-        elif attempts:
-            release(worker, attempts)
+            self.keeper.know(contract, worker)
 
     def stop_claiming(self) -> None:
         """Start no more jobs, because the hub is about to stop."""

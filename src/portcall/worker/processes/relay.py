@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from portcall.core.attempts import AttemptPort
 from portcall.core.calls import CallState, ClientPort, WorkerPort
 from portcall.core.limits import CallLimits
 from portcall.core.relaying import RelaySwitchboard
 from portcall.core.switchboard import SLOTS_MAX
-from portcall.protos.portcall.v1.link_pb2 import Cancel, Frame, Slots, Welcome
+from portcall.protos.portcall.v1.link_pb2 import Cancel, Drain, Frame, Slots, Welcome
 from portcall.wire.link import Link, LinkState
+from portcall.worker.holding import Holding
 
 UNBOUNDED = 1 << 62
 
@@ -27,6 +29,8 @@ class Relay:
     def __init__(self, on_welcome: Callable[[Welcome], None], on_close: Callable[[], Awaitable[None]]) -> None:
         self._loop = asyncio.get_running_loop()
         self._board = RelaySwitchboard(LIMITS, self._loop.time())
+        self.holding = self._board.keeper = Holding(self._run_attempts)
+        self._jobs = AttemptPort("the hub's jobs", self.holding)
         self._on_welcome = on_welcome
         self._on_close = on_close
         self._hub: ClientPort | None = None
@@ -58,6 +62,7 @@ class Relay:
         if self._hub is not None:
             self._board.remove_client(self._hub)
         self.link, self._hub, self._slots_told = link, ClientPort("the hub", link), -1
+        self.holding.attach(link)
         self._on_welcome(welcome)
         self._settle()
         self.tell_slots()
@@ -72,10 +77,22 @@ class Relay:
         self._board.from_client(self._hub, frames, self._loop.time())
         self._settle()
 
-    def cancel_all(self) -> None:
-        """Cancel every call."""
+    def lose_session(self) -> None:
+        """Cancel the calls of the session, since nobody waits for them any more. Attempts go on."""
         if self._hub is not None:
-            self._cancel(self._hub, self._hub.calls)
+            self._cancel(self._hub, list(self._hub.calls))
+        self.holding.detach()
+
+    def cancel_all(self) -> None:
+        """Cancel every call and attempt."""
+        for port in (self._hub, self._jobs):
+            if port is not None:
+                self._cancel(port, list(port.calls))
+
+    def hand_back(self) -> None:
+        """Have the processes give attempts back that they have not begun."""
+        for port in self._ports:
+            port.send(Frame(drain=Drain()), 0)
 
     async def wait_quiet(self) -> None:
         """Wait until no call is under way."""
@@ -116,7 +133,9 @@ class Relay:
         self._changed()
 
     def cancel_calls(self, port: WorkerPort) -> None:
-        """Cancel what a process runs."""
+        """Cancel what a process runs, because it is to end."""
+        attempts = [call.client_id for call in port.calls.values() if call.client is self._jobs]
+        self.holding.stopping(attempts, f"{port.name} was replaced while it ran this job")
         for call in list(port.calls.values()):
             if call.state is CallState.RUNNING:
                 self._cancel(call.client, (call.client_id,))
@@ -146,6 +165,10 @@ class Relay:
         return len(running) - given, given
 
     # --- the clock -------------------------------------------------------------------------------------------------
+
+    def _run_attempts(self, frames: Sequence[Frame]) -> None:
+        """Give frames of attempts to the processes."""
+        self._board.from_client(self._jobs, frames, self._loop.time())
 
     def _cancel(self, client: ClientPort, call_ids: Iterable[int]) -> None:
         frames = [Frame(call_id=call_id, cancel=Cancel()) for call_id in call_ids]
