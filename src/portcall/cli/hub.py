@@ -242,7 +242,9 @@ async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
             failed = asyncio.ensure_future(running.failed())
             await asyncio.wait([signalled, failed], return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
-                raise FailedError(f"the jobs cannot go on ({failed.result()!r}); the log says more. Start the hub again")
+                raise FailedError(
+                    f"the jobs cannot go on ({failed.result()!r}); the log says more. Start the hub again"
+                )
             failed.cancel()
             number = signalled.result()
             logger.info("%s: draining for up to %g s; once more stops at once", number.name, drain_s)

@@ -43,6 +43,9 @@ FINAL: Final = frozenset(
 )
 """Statuses that another attempt would not change."""
 
+LOST: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED})
+"""Statuses of a hub that is gone, or that is going: gRPC's server ends what it has CANCELLED then."""
+
 CLOSED: Final = "Channel closed!"
 
 OPTIONS: Final = (
@@ -121,7 +124,7 @@ class HubConnections:
         try:
             yield connection.service
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE or is_reason_lost(error):
+            if error.code() in LOST or is_reason_lost(error):
                 self._retire(connection)
                 words = f"The hub at {self._access.target} is lost: {reason(error.details() or '')}"
                 raise HubLostError(grpc.StatusCode.UNAVAILABLE, words, was_sent=True) from None

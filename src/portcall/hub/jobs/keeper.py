@@ -366,4 +366,3 @@ def _settling(future: "asyncio.Future[Any]") -> Callable[[Any], None]:
             future.set_result(value)
 
     return settle
-

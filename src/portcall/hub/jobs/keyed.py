@@ -202,9 +202,7 @@ class KeyedCalls:
         [row] = rows
         self.finish(call, row.status or OK, row.details, row.trailers, row.reply)
 
-    def finish(
-        self, call: KeyedCall, status: int, details: str, trailers: bytes | None, reply: bytes | None
-    ) -> None:
+    def finish(self, call: KeyedCall, status: int, details: str, trailers: bytes | None, reply: bytes | None) -> None:
         """End a call as its job has ended. Nothing happens if its caller has gone."""
         end = End(status=status, details=details, trailers=frame_metadata(trailers))
         if status or reply is None:
@@ -279,7 +277,9 @@ def read_submission(method: str, request: bytes, metadata: Iterable[Metadatum], 
             else:
                 raise BadRequestError(f"there is no metadata {entry.key!r}; there are {', '.join(KEYS)}")
         except (ValueError, OverflowError):
-            raise BadRequestError(f"the metadata {entry.key} is {text[:80]!r}; it should be a number, not below 0") from None
+            raise BadRequestError(
+                f"the metadata {entry.key} is {text[:80]!r}; it should be a number, not below 0"
+            ) from None
     if not key:
         raise BadRequestError(f"the metadata {KEY} is empty; it names the job, so that the same call finds it again")
     if words := metadata_fault([(entry.key, entry.value) for entry in rest]):

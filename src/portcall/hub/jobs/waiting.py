@@ -150,9 +150,7 @@ def _add_row(jobs: Any, row: JobRow) -> None:
     at = row.ended_at or 0.0
     _add_outcome(
         jobs,
-        Outcome(
-            row.id, row.method, row.state, row.attempt, at, row.status or 0, row.details, row.reply, row.trailers
-        ),
+        Outcome(row.id, row.method, row.state, row.attempt, at, row.status or 0, row.details, row.reply, row.trailers),
     )
 
 
