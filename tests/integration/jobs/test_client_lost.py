@@ -1,7 +1,6 @@
 """What a channel does when the hub goes at the worst moment: the service is scripted, so that it can."""
 
 import asyncio
-import gc
 import pickle
 from collections.abc import AsyncIterator
 from typing import Any
@@ -145,15 +144,6 @@ async def test_no_more_is_held_than_was_looked_ahead_at(hub: ScriptedJobs, metho
     for job in jobs[:100]:
         await job
     assert sum(hub.waited) < 100 + 3 * waiting.AHEAD_FIRST
-
-
-async def test_handles_keep_only_those_behind_them(method: Any) -> None:
-    jobs = await method.submit_many([b"%d" % number for number in range(10)])
-    last = jobs[-1]
-    del jobs
-    gc.collect()
-    assert [each for each in gc.get_objects() if isinstance(each, portcall.Job)] == [last]
-    assert await last == b"9"
 
 
 async def test_a_refusal_ends_the_waiting(hub: ScriptedJobs, method: Any) -> None:

@@ -323,7 +323,8 @@ Examples:
 def retry(*, access: Access, ids: Sequence[str], is_json: bool) -> int:
     """Run jobs again that failed or were cancelled.
 
-    They get all of their attempts anew. Others keep their state, which is printed. ID may be -: ids are read from standard input.
+    They get all of their attempts anew. Others keep their state, which is printed. ID may be -: ids are read from
+    standard input.
     """
 
     async def ask(hub: HubSide, some: Sequence[str]) -> Sequence[int]:

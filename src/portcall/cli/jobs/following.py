@@ -50,8 +50,9 @@ the first that did not, as 'portcall call' has them (68 if the time was up)."""
 def wait(*, access: Access, ids: Sequence[str], timeout: float | None, is_json: bool) -> int:
     """Wait until jobs have ended, and print their replies.
 
-    Waiting goes on through restarts of the hub. Of one job that succeeded the reply is printed, as 'portcall call' does it; of several a line for each, as they end.
-    On a terminal, progress is shown meanwhile. ID may be -: ids are read from standard input.
+    Waiting goes on through restarts of the hub. Of one job that succeeded the reply is printed, as 'portcall call'
+    does it; of several a line for each, as they end. On a terminal, progress is shown meanwhile. ID may be -: ids are
+    read from standard input.
     """
     return run(waited(access, read_ids(ids), timeout, is_json=is_json))
 
@@ -171,7 +172,8 @@ Examples:
 def events(*, access: Access, ids: Sequence[str], after: int | None, is_json: bool) -> int:
     """Print what happens to jobs until they have ended.
 
-    That is their states, attempts, progress and log lines, from the beginning on. With --json an event is a line, and has the number that --after takes. ID may be -: ids are read from standard input.
+    That is their states, attempts, progress and log lines, from the beginning on. With --json an event is a line, and
+    has the number that --after takes. ID may be -: ids are read from standard input.
     """
     return run(_events(access, read_ids(ids), after or 0, is_json=is_json))
 
