@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench import memory, speed
+from bench import jobs, memory, speed
 from bench.processes import ChildError
 from bench.report import print_table, write_json, write_markdown
 from bench.rows import Row
@@ -30,7 +30,7 @@ MEMORY: dict[str, Callable[[memory.Sizes], Iterator[Row]]] = {
 
 def group_names() -> tuple[str, ...]:
     """Return what `--only` takes."""
-    return (*dict.fromkeys(case.group for case in speed.cases()), *MEMORY)
+    return (*dict.fromkeys(case.group for case in speed.cases()), *MEMORY, jobs.GROUP)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -56,6 +56,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
     for name, measure_group in MEMORY.items():
         if name in chosen:
             rows += measure_group(sizes)
+    if jobs.GROUP in chosen:
+        rows += jobs.measure(jobs.QUICK if options.quick else replace(jobs.FULL, rounds=rounds))
     return rows
 
 

@@ -20,6 +20,7 @@ OVERLOAD = [
 ]
 SYNC_ROUTES = ["direct grpc", "grpc through the hub", "portcall.sync.Channel"]
 SIDECAR = [*ROUTES[:2], "grpc.aio through hub and sidecar"]
+JOBS = ["Portcall, 1 worker, fsync", "Portcall, 2 workers, fsync"]
 ROWS = {
     "latency": [(route, figure) for figure in ("p50", "p99") for route in ROUTES],
     "unary": [(route, "rate") for route in ROUTES],
@@ -35,6 +36,10 @@ ROWS = {
     "links": [("grpc.aio server, idle streams", "resident"), ("hub, idle workers", "resident")],
     "slow-reader": [(route, "hub's growth") for route in ROUTES[1:]],
     "overload": OVERLOAD * 4,
+    "jobs": [
+        *[(how, figure) for figure in ("rate", "p50", "p99") for how in JOBS],
+        *[("hub", figure) for figure in ("memory", "disk")],
+    ],
 }
 
 

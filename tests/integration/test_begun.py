@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 import portcall
-from portcall.protos.portcall.v1.link_pb2 import Cancel, Frame, Frames, Message, Open, Opens, Welcome
+from portcall.protos.portcall.v1.link_pb2 import Cancel, Drain, End, Frame, Frames, Message, Open, Opens, Welcome
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.link import Link
 from portcall.worker.execution import Execution
@@ -97,6 +97,24 @@ async def test_calls_begin_in_the_order_of_their_ids() -> None:
     marked.execution.on_frames([Frame(opens=Opens(shared=shared, call_ids=[7, 9], messages=[b"x", b"y"]))])
     await until(lambda: len(marked.seen) == 6)
     assert marked.seen == {1: 1, 2: 2, 3: 3, 4: 4, 7: 7, 9: 9}
+    await marked.execution.close()
+
+
+async def test_attempts_that_have_not_begun_are_handed_back() -> None:
+    marked = Marked()
+    marked.open("Slow")
+    await until(lambda: 1 in marked.seen)
+    attempts = Open(method="/a.B/Quick")
+    opens = Opens(shared=attempts, call_ids=[2, 3], messages=[b"x", b"y"], jobs=[7, 8], attempts=[1, 4])
+    # In one batch: what is said behind the attempts comes before they have had a turn.
+    marked.execution.on_frames([Frame(opens=opens), Frame(drain=Drain())])
+    batch = marked.link.next_batch()
+    assert batch is not None
+    ends = {frame.call_id: frame.end for frame in Frames.FromString(batch).frames}
+    assert [ends[call_id].cause for call_id in (2, 3)] == [End.CAUSE_HANDED_BACK] * 2
+    marked.opened.set()
+    await marked.execution.wait_quiet()
+    assert marked.seen == {1: 1}
     await marked.execution.close()
 
 

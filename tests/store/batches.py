@@ -94,7 +94,8 @@ class BatchMaker:
         return NewJob(
             id=self._next_id, method=self._method(), state=int(state), rank=self._pick(RANKS), attempt=int(is_running),
             policy=1, keep_s=float(self._draw(small)), due_at=due_at, started_at=self._now if is_running else None,
-            value=self._pick(VALUES), key=self._pick(KEYS), parent=self._pick([None, None, *self._ids[-3:]]), step=None,
+            value=self._pick(VALUES), key=self._pick(KEYS), step=self._pick([None, None, "s"]),
+            parent=self._pick([None, None, None, *self._ids[-3:], 1]),
             overrides=self._pick([None, b"o"]), metadata=self._pick([None, b"m"]), request=self._pick(PAYLOADS),
         )  # fmt: skip
 

@@ -87,6 +87,7 @@ class ModelStore:
         self.methods: dict[str, MethodIds] = {}
         self.policies: dict[int, bytes] = {}
         self.schedule_rows: dict[str, ScheduleRow] = {}
+        self.last_forgotten = 0
 
     # --- Store --------------------------------------------------------------------------------------------------------
 
@@ -100,7 +101,7 @@ class ModelStore:
             held=held,
             ready_methods=[ids.method for ids in self.methods.values() if ids.method in ready],
             next_due_at=self._next_due_at(),
-            last_job=max(self.jobs, default=0),
+            last_job=max([self.last_forgotten, *self.jobs]),
             ended=self._ended(),
             schedules=self.schedules(),
             live_scheduled=frozenset(
@@ -379,15 +380,24 @@ class _Writing:
     def _purge(self) -> int:
         gone = {job for job in self._batch.forget if job in self._jobs and self._jobs[job].state in ENDED}
         for job in gone:
-            del self._jobs[job]
+            self._forget(job)
         count = len(gone)
         if self._batch.purge is not None:
-            expired = [(job.expires_at, job.id) for job in self._jobs.values() if job.expires_at is not None]
+            ended = [job for job in self._jobs.values() if job.expires_at is not None and not self._is_asked_for(job)]
+            expired = [(job.expires_at, job.id) for job in ended]
             due = sorted(entry for entry in expired if entry[0] <= self._batch.purge.expired_by)
             for _, job in due[: self._batch.purge.limit]:
-                del self._jobs[job]
+                self._forget(job)
                 count += 1
         return count
+
+    def _is_asked_for(self, job: ModelJob) -> bool:
+        parent = self._jobs.get(job.parent) if job.parent is not None else None
+        return job.step is not None and parent is not None and parent.state not in ENDED
+
+    def _forget(self, job: int) -> None:
+        del self._jobs[job]
+        self._store.last_forgotten = max(self._store.last_forgotten, job)
 
     # --- starting -----------------------------------------------------------------------------------------------------
 
@@ -409,6 +419,11 @@ class _Writing:
             is_free = row.id in self._batch.replaceable and holder.state in (JobState.FAILED, JobState.CANCELLED)
             if not is_free:
                 self._existing[row.id] = Existing(holder.id, holder.state)
+                return
+        if row.parent is not None:
+            submitter = self._jobs.get(row.parent)
+            if submitter is None or submitter.state in (JobState.CANCELLING, JobState.CANCELLED):
+                self._refused[row.id] = BadParent(row.parent, submitter and submitter.state)
                 return
         parents = [parent for job, parent in self._batch.dependencies if job == row.id]
         states = {parent: self._jobs[parent].state if parent in self._jobs else None for parent in parents}
@@ -474,5 +489,5 @@ def copy_of(store: ModelStore) -> ModelStore:
         for id_, job in store.jobs.items()
     }
     copy.methods, copy.policies = dict(store.methods), dict(store.policies)
-    copy.schedule_rows = dict(store.schedule_rows)
+    copy.schedule_rows, copy.last_forgotten = dict(store.schedule_rows), store.last_forgotten
     return copy

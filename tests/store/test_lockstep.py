@@ -3,20 +3,29 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from portcall.core.jobs.batch import Batch, MethodOptionsRow
 from portcall.core.jobs.rows import JobFilter
 from portcall.core.jobs.states import JobState
 from portcall.store.protocol import Reader, Store
-from portcall.store.sqlite.store import SQLiteStore
 
 from .batches import KEYS, NAMES, OPTIONS, BatchMaker
 from .model import ModelStore
+from .stores import STORES
 
 MEMORY = Path("/dev/shm")
+
+SETTINGS = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 
 
 class Lockstep(RuleBasedStateMachine):
@@ -98,29 +107,28 @@ def comparable(answer: object) -> dict[str, object]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
-class SQLiteLockstep(Lockstep):
-    """The model and a SQLite file."""
+def machine(kind: str) -> type[Lockstep]:
+    """The model and a store of a kind."""
 
-    def __init__(self) -> None:
-        # In memory where there is such a place: what is asked here is not whether the disk holds.
-        self._folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
-        super().__init__()
+    class Machine(Lockstep):
+        def __init__(self) -> None:
+            # In memory where there is such a place: what is asked here is not whether the disk holds.
+            self._folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
+            self._place = STORES[kind](Path(self._folder.name))
+            super().__init__()
 
-    def open(self) -> None:
-        self.store = SQLiteStore(Path(self._folder.name) / "jobs.db")
-        self.reader = self.store.reader()
+        def open(self) -> None:
+            self.store = self._place.open()
+            self.reader = self.store.reader()
 
-    def teardown(self) -> None:
-        self.reader.close()
-        self.store.close()
-        self._folder.cleanup()
+        def teardown(self) -> None:
+            self.reader.close()
+            self.store.close()
+            self._folder.cleanup()
+
+    return Machine
 
 
-TestSQLite = SQLiteLockstep.TestCase
-TestSQLite.settings = settings(
-    max_examples=40,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)
+@pytest.mark.parametrize("kind", [kind for kind in STORES if kind != "model"])
+def test_a_store_answers_as_the_model_does(kind: str) -> None:
+    run_state_machine_as_test(machine(kind), settings=SETTINGS)

@@ -14,6 +14,7 @@ from portcall.cli.exits import FailedError, report_error
 from portcall.cli.options import as_json, exit_with_stdin, setting
 from portcall.contract.compile import CompileRequest, Update, compare_outputs, update_outputs
 from portcall.contract.installed import installed_protos
+from portcall.core.jobs.options import option_faults
 from portcall.errors import PortcallError
 
 existing = click.Path(exists=True, path_type=Path)
@@ -89,7 +90,7 @@ def compile_(
     """
     if is_check and (is_watch or is_pruning):
         raise click.UsageError("--check writes nothing, so it goes with neither --watch nor --prune")
-    request = CompileRequest(paths=paths, includes=includes, out=out, has_services=not no_services)
+    request = CompileRequest(paths=paths, includes=includes, out=out, has_services=not no_services, judge=option_faults)
     if is_check:
         _check(request, is_json=is_json)
     elif is_watch:

@@ -5,15 +5,19 @@ import gc
 import json
 import logging
 import os
+import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import click
 
 from portcall._version import __version__
+from portcall.cli.backup import backup
 from portcall.cli.ending import stop_signals
 from portcall.cli.exits import FailedError
 from portcall.cli.options import as_json, count, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
+from portcall.core.jobs.limits import JobLimits
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
 from portcall.hub import Hub, HubConfig, ServerTls
@@ -30,14 +34,18 @@ GC_THRESHOLDS = (2_000, 20, 100)
 _CONFIG = HubConfig()
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[backup FILE]",
     epilog="""\b
 Examples:
   portcall hub                                     this machine only
+  portcall hub --store jobs.db                     and it keeps jobs, in this file
   portcall hub --listen unix:/run/portcall.sock    programs of this user alone
   portcall hub --listen 0.0.0.0:7070 --insecure    a network that is guarded
   portcall hub --listen 0.0.0.0:7070 --tls-cert hub.pem --tls-key hub.key
       --token-file tokens                          any network
+  portcall hub backup copy.db                      copy the jobs of a hub that runs
 
 Certificates and tokens are taken from their files anew when these change. Instead of --token-file, PORTCALL_TOKEN may
 hold one token that is good for workers and clients. docs/security.md shows how to make all of it.
@@ -47,7 +55,7 @@ second one stops at once.
 
 \b
 With --json the hub prints one line to stdout, when it is ready:
-  {"event": "ready", "address": "HOST:PORT", "pid": N, "version": "X.Y.Z"}"""
+  {"event": "ready", "address": "HOST:PORT", "pid": N, "version": "X.Y.Z"}""",
 )
 @setting(
     "--listen",
@@ -95,6 +103,22 @@ With --json the hub prints one line to stdout, when it is ready:
     metavar="FILE",
     shown="no jobs",
     variable="PORTCALL_HUB_STORE",
+)
+@setting(
+    "--adopt",
+    "After a start, how long workers may take to come back with the jobs that they ran; these then run again.",
+    type=seconds,
+    metavar="S",
+    default=_CONFIG.job_limits.adopt_s,
+    variable="PORTCALL_HUB_ADOPT",
+)
+@setting(
+    "--jobs-kept-max",
+    "Most ended jobs that are kept; more go before their time, the first to go first.",
+    type=count,
+    metavar="N",
+    default=_CONFIG.job_limits.ended_max,
+    variable="PORTCALL_HUB_JOBS_KEPT_MAX",
 )
 @setting(
     "--insecure",
@@ -189,7 +213,9 @@ With --json the hub prints one line to stdout, when it is ready:
 @log_level("PORTCALL_HUB_LOG_LEVEL")
 @as_json
 @exit_with_stdin
+@click.pass_context
 def hub(
+    ctx: click.Context,
     *,
     listen: str,
     insecure: bool,
@@ -198,6 +224,8 @@ def hub(
     tls_ca: Path | None,
     token_file: Path | None,
     store: Path | None,
+    adopt: float,
+    jobs_kept_max: int,
     drain: float,
     grace: float,
     worker_wait: float,
@@ -212,6 +240,8 @@ def hub(
     is_json: bool,
 ) -> None:
     """Run the hub, which workers and clients connect to."""
+    if ctx.invoked_subcommand is not None:
+        return
     config = HubConfig(
         listen=listen,
         is_insecure=insecure,
@@ -219,6 +249,7 @@ def hub(
         token_file=token_file,
         token=None if token_file is not None else os.environ.get(TOKEN_VARIABLE) or None,
         store=store,
+        job_limits=JobLimits(adopt_s=adopt, ended_max=jobs_kept_max),
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         streams_max=streams_max,
@@ -233,22 +264,33 @@ def hub(
     asyncio.run(_serve(config, drain_s=drain, is_json=is_json))
 
 
+hub.add_command(backup)
+
+
 async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
     with stop_signals() as signalled:
         async with Hub(config) as running:
             _tune_garbage_collection()
             _log_access(config)
             click.echo(_ready_json(running.address) if is_json else _ready_words(config, running.address))
-            failed = asyncio.ensure_future(running.failed())
-            await asyncio.wait([signalled, failed], return_when=asyncio.FIRST_COMPLETED)
-            if failed.done():
-                raise FailedError(
-                    f"the jobs cannot go on ({failed.result()!r}); the log says more. Start the hub again"
-                )
-            failed.cancel()
-            number = signalled.result()
+            number = await _signal_or_failure(signalled, running)
             logger.info("%s: draining for up to %g s; once more stops at once", number.name, drain_s)
             await running.stop(drain_s)
+
+
+async def _signal_or_failure(signalled: "asyncio.Future[signal.Signals]", running: Hub) -> signal.Signals:
+    """Return the signal that ends the hub.
+
+    Raises:
+        FailedError: the hub cannot go on.
+    """
+    failed = asyncio.create_task(running.failed())
+    first: tuple[asyncio.Future[Any], ...] = (signalled, failed)
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    if failed.done():
+        raise FailedError(f"the jobs cannot go on ({failed.result()!r}). The log says more; start the hub again")
+    failed.cancel()
+    return signalled.result()
 
 
 def _ready_json(address: str) -> str:

@@ -6,11 +6,13 @@ What comes out depends on the files, their names and the compiler's version alon
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, MethodDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 
 from portcall.contract.installed import InstalledProtos, installed_module, installed_protos
 from portcall.contract.modules import Layout, message_module, module_path, service_module, unimportable_part
@@ -30,6 +32,9 @@ from portcall.contract.sources import Sources, find_sources
 from portcall.contract.stubs import METHODS_FIELD, message_types, services_code, services_of, services_types
 from portcall.errors import ConfigurationError
 
+Judge = Callable[[MethodDescriptorProto, Descriptor], Iterable[tuple[int, str]]]
+"""Says what is wrong with a method's options, given it and its request: numbers of options, and words."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileRequest:
@@ -43,6 +48,8 @@ class CompileRequest:
     """If None, beside the files."""
     has_services: bool = True
     """Whether to make stubs and servicers."""
+    judge: Judge | None = None
+    """Judges options that protoc knows only as messages; what it finds are errors like any others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +80,7 @@ def compile_protos(request: CompileRequest) -> Compilation:
     out = request.out or _only_root(sources)
     compiled = run_protoc(sources, installed) if sources.names else Compiled((), (), {})
     wanted = [file for file in compiled.descriptors if file.name in set(sources.names)]
-    problems = tuple(_problems(wanted, sources))
+    problems = (*_problems(wanted, sources), *_bad_options(wanted, compiled, sources, request.judge))
     compilation = Compilation(sources=sources, out=out, diagnostics=(*compiled.diagnostics, *problems), texts={})
     if compilation.is_failed:
         return compilation
@@ -175,6 +182,37 @@ def _readable(types: str) -> str:
     return _KEYWORD_ATTRIBUTE.sub("", types)
 
 
+# --- what a judge does not let pass ----------------------------------------------------------------------------------
+
+
+def _bad_options(
+    files: Iterable[FileDescriptorProto], compiled: Compiled, sources: Sources, judge: Judge | None
+) -> Iterator[Diagnostic]:
+    if judge is None:
+        return
+    pool = DescriptorPool()
+    for file in compiled.descriptors:
+        pool.AddSerializedFile(file.SerializeToString())
+    for file in files:
+        path = sources.find(file.name) or Path(file.name)
+        places = {tuple(place.path): place.span for place in file.source_code_info.location}
+        for at, method in _methods(file):
+            request = pool.FindMessageTypeByName(method.input_type.removeprefix("."))
+            for number, words in judge(method, request):
+                option = (*at, MethodDescriptorProto.OPTIONS_FIELD_NUMBER, number)
+                # Options that are written field by field have no place of their own, only the fields have.
+                found = next((place for place in places if place[: len(option)] == option), at)
+                line, column = places.get(found, (-1, -1))[:2]
+                yield diagnose(Severity.ERROR, words, path, line + 1, column + 1)
+
+
+def _methods(file: FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], MethodDescriptorProto]]:
+    """Yield all methods of a file, with their places in its descriptor."""
+    for index, service in enumerate(file.service):
+        for method_index, method in enumerate(service.method):
+            yield (FileDescriptorProto.SERVICE_FIELD_NUMBER, index, METHODS_FIELD, method_index), method
+
+
 # --- what Python cannot have -----------------------------------------------------------------------------------------
 
 
@@ -194,11 +232,10 @@ def _problems(files: Iterable[FileDescriptorProto], sources: Sources) -> Iterato
 def _unwritable_names(file: FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:
     """Return the places of names that are words of Python's own, where generated code would have to write them."""
     name_field = DescriptorProto.NAME_FIELD_NUMBER
-    for index, service in enumerate(file.service):
-        for method_index, method in enumerate(service.method):
-            if unimportable_part((method.name,)):
-                at = (FileDescriptorProto.SERVICE_FIELD_NUMBER, index, METHODS_FIELD, method_index, name_field)
-                yield at, f"{method.name!r} is a word of Python's own, so that a stub cannot have it; rename the method"
+    for at, method in _methods(file):
+        if unimportable_part((method.name,)):
+            words = f"{method.name!r} is a word of Python's own, so that a stub cannot have it; rename the method"
+            yield (*at, name_field), words
     for index, message in enumerate(file.message_type):
         yield from _unwritable_messages(message, (FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER, index))
 

@@ -28,6 +28,9 @@ from portcall.protos.link_rules import (
 )
 from portcall.protos.portcall.v1.link_pb2 import End, Frame, HeldAttempt, JobAttempt, Open, Opens, Recorded, Release
 
+RECORDED_BYTES = 12
+"""About what an entry of `Recorded` takes."""
+
 
 class AttemptSink(FrameSink, Protocol):
     """Where a port of attempts hears of them.
@@ -280,7 +283,7 @@ def tell_recorded(worker: WorkerPort, attempts: Iterable[tuple[int, int]]) -> No
         for job, number in attempts:
             recorded.jobs.append(job)
             recorded.attempts.append(number)
-        worker.send(Frame(recorded=recorded), 0)
+        worker.send(Frame(recorded=recorded), RECORDED_BYTES * len(recorded.jobs))
 
 
 def release(worker: WorkerPort, attempts: Iterable[tuple[int, int]]) -> None:

@@ -18,7 +18,7 @@ JOB_KEY = "portcall-job-key"
 
 def is_keyed(metadata: Iterable[Metadatum]) -> bool:
     """Return whether a call is to be a job."""
-    return any([entry.key == JOB_KEY for entry in metadata])
+    return any(entry.key == JOB_KEY for entry in metadata)
 
 
 def message_up(call: Call, frame: Frame) -> int:

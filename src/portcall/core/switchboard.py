@@ -39,6 +39,7 @@ from portcall.core.passing import (
     trim_metadata,
     trim_status,
 )
+from portcall.core.pools import Route
 from portcall.core.refusals import (
     DEADLINE_EXCEEDED,
     lost,
@@ -74,8 +75,8 @@ class Switchboard(Lines):
 
     def __init__(self, limits: CallLimits, now: float) -> None:
         super().__init__(limits, now)
-        self.keyed: WorkerPort | None = None
-        """Takes the calls whose metadata makes them jobs, whatever their methods."""
+        self.keyed: Route | None = None
+        """Where calls go whose metadata makes them jobs, whatever their methods."""
         self.is_closing = False
         """Refuse new calls, because the hub is about to stop."""
 
@@ -251,11 +252,9 @@ class Switchboard(Lines):
         if timeout_us and timeout_us < DEADLINE_S_MAX * 1e6:
             call.deadline = now + timeout_us / 1e6
             self._wake_at(call.deadline, call)
-        route = self._routes.known.get(call.method)
-        if extra and self.keyed is not None and is_keyed(opening.metadata):
-            worker: WorkerPort | None = self.keyed
-        else:
-            worker = route.best_worker() if route is not None else None
+        is_job = extra and self.keyed is not None and is_keyed(opening.metadata)
+        route = self.keyed if is_job else self._routes.known.get(call.method)
+        worker = route.best_worker() if route is not None else None
         if worker is None:
             self._wait(call, route, now)
             return
@@ -270,13 +269,10 @@ class Switchboard(Lines):
             raise ProtocolError(fault)
         if call_ids[0] <= client.id_last or not all(map(lt, call_ids, call_ids[1:])):
             raise ProtocolError(f"calls {call_ids[0]} to {call_ids[-1]} opened after {client.id_last}: ids must rise")
-        if self.keyed is not None and shared.metadata and is_keyed(shared.metadata):
-            for call_id, message in zip(call_ids, messages, strict=True):
-                self._open(client, single_open(shared, call_id, message), now, is_unread=is_unread)
-            return
         client.id_last = call_ids[-1]
-        if opens.jobs or opens.attempts or shared.HasField("attempt"):
-            self._take_attempts(client, opens, now)
+        is_job = shared.metadata and self.keyed is not None and is_keyed(shared.metadata)
+        if is_job or opens.jobs or opens.attempts or shared.HasField("attempt"):
+            self._open_jobs(client, opens, now, is_unread=is_unread)
             return
         if self._names_callers:
             shared.peer = client.name
@@ -313,6 +309,15 @@ class Switchboard(Lines):
             columns[1].append(message)
         for worker, (worker_ids, requests) in sent.items():
             worker.send(many_opens(shared, worker_ids, requests), sum(map(len, requests)) + extra)
+
+    def _open_jobs(self, client: ClientPort, opens: Opens, now: float, *, is_unread: bool) -> None:
+        """Open attempts at jobs; or calls that are to be jobs, one by one."""
+        if opens.jobs or opens.attempts or opens.shared.HasField("attempt"):
+            self._take_attempts(client, opens, now)
+            return
+        client.id_last = opens.call_ids[0] - 1
+        for call_id, message in zip(opens.call_ids, opens.messages, strict=True):
+            self._open(client, single_open(opens.shared, call_id, message), now, is_unread=is_unread)
 
     def _place(self, call: Call, worker: WorkerPort) -> None:
         """Enter a call with a worker whose slot was taken for it."""

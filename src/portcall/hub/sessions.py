@@ -18,8 +18,8 @@ from portcall.errors import ProtocolError
 from portcall.hub.board import Board
 from portcall.hub.config import HubConfig
 from portcall.hub.fleet import Fleet
-from portcall.hub.jobs.hosting import HubJobs
 from portcall.hub.guard import Guard
+from portcall.hub.jobs.hosting import HubJobs
 from portcall.hub.tokens import Refusal, Role, Token
 from portcall.protos.link_rules import PROTOCOL_VERSION
 from portcall.protos.portcall.v1.link_pb2 import Frame, Frames, Goodbye, Hello, Welcome

@@ -63,7 +63,7 @@ class WatchedBoard(Board):
         self._on_call = on_call
 
     def from_client(self, client: ClientPort, frames: Sequence[Frame]) -> None:
-        """Take frames of a client; see `Switchboard.from_client`, which changes them. Attempts at jobs are not reported."""
+        """Take frames of a client; see `Switchboard.from_client`, which changes them. Attempts are not reported."""
         if isinstance(client, AttemptPort):
             super().from_client(client, frames)
             return

@@ -8,6 +8,14 @@ ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 TEXT_LENGTH: Final = 13
 
 
+_PAIRS: Final = [first + second for first in ALPHABET for second in ALPHABET]
+
+
 def id_text(job: int) -> str:
     """Return an id as people and other languages see it."""
-    return "".join([ALPHABET[job >> shift & 31] for shift in range(60, -5, -5)])
+    # Two letters at a time, since ids are written by the ten thousand each second.
+    pairs = _PAIRS
+    return (
+        f"{ALPHABET[job >> 60]}{pairs[job >> 50 & 1023]}{pairs[job >> 40 & 1023]}{pairs[job >> 30 & 1023]}"
+        f"{pairs[job >> 20 & 1023]}{pairs[job >> 10 & 1023]}{pairs[job & 1023]}"
+    )

@@ -82,9 +82,7 @@ class AttemptContext(CallContext):
         self._tell(Frame(call_id=self.call_id, log=line))
 
     async def checkpoint(self, state: bytes, /) -> None:
-        """Tell where it is; return when that is on the hub's disk. One at a time: others wait until the one before
-        is.
-        """
+        """Tell where it is; return when that is on the hub's disk. Others wait until it is."""
         while self._checkpoints > self._checkpoints_kept:
             self._check_alive()
             await self._changed()

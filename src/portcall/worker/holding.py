@@ -152,7 +152,7 @@ class Holding:
             self._release(held)
 
     def stopping(self, ids: Iterable[int], words: str) -> None:
-        """Note that this worker stops these attempts: they end UNAVAILABLE, for this reason, so that others may follow."""
+        """Note that this worker stops these attempts: they end UNAVAILABLE, for this reason."""
         for id_ in ids:
             held = self._running.get(id_)
             if held is not None:

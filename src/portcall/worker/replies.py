@@ -69,7 +69,7 @@ class KeptReplies:
         return self._receiver.grant()
 
     def send_up_to(self, number: int | None) -> bool:
-        """Send what there is credit for of the replies before this number, or of all; return whether these have gone."""
+        """Send what there is credit for of the replies before this number, or of all; return whether they have gone."""
         sender = self._sender
         if sender is None:
             return False

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from portcall.core.jobs.batch import Batch
+from portcall.core.jobs.batch import Batch, Written
 from portcall.core.jobs.dispatch import Capacity
-from portcall.core.jobs.effects import Effects, Start
+from portcall.core.jobs.effects import Effects, Start, Stop
 from portcall.core.jobs.engine import JobEngine
 from portcall.core.jobs.requests import Request
 from portcall.core.jobs.submissions import Submission
@@ -44,9 +44,8 @@ class SimHub:
         """Start on what the store holds."""
         self.is_up = True
         self.links, self.waiting, self.assigned, self._tick_at = {}, [], {}, None
-        self.engine = JobEngine(
-            self._world.disk.stored(), self.now, self._world.schedule.rng, self._world.profile.limits
-        )
+        world = self._world
+        self.engine = JobEngine(world.disk.stored(), self.now, world.schedule.rng, world.profile.limits)
         self.know_contract()
         self.poke()
 
@@ -56,7 +55,8 @@ class SimHub:
         self.life += 1
         batch, self._writing = self._writing, None
         if batch is not None and self._world.schedule.chance(0.5):
-            self._world.committed(batch, self._world.disk.write(batch))
+            self._world.commit(batch)
+        self._world.hub_died()
 
     def know_contract(self) -> None:
         """Take the options that the contract has now."""
@@ -71,12 +71,11 @@ class SimHub:
         if not self.is_up:
             return
         batch = self.engine.plan(self.capacities(), self.now)
-        self.perform(self.engine.take_effects())
+        self._perform_all()
         if batch is not None:
             life, self._writing = self.life, batch
-            self._world.schedule.soon(
-                self._world.profile.flush_mean_s, lambda: life == self.life and self._flush(batch)
-            )
+            flush_s = self._world.profile.flush_mean_s
+            self._world.schedule.soon(flush_s, lambda: life == self.life and self._flush(batch))
         self._wake()
 
     def _flush(self, batch: Batch) -> None:
@@ -84,16 +83,17 @@ class SimHub:
         self._writing, life = None, self.life
         if self._world.store_fails():
             self.engine.store_failed("the disk is full", self.now, is_full=True)
-            self.perform(self.engine.take_effects())
+            self._perform_all()
             self.poke()
             return
-        written = self._world.disk.write(batch)
-        self._world.committed(batch, written)
+        written = self._world.commit(batch)
         self._world.schedule.soon(0.0005, lambda: life == self.life and self._settle(written))
 
-    def _settle(self, written) -> None:
+    def _settle(self, written: Written) -> None:
         self.engine.settle(written, self.now)
-        self.perform(self.engine.take_effects())
+        effects = self.engine.take_effects()
+        self._world.watch.check_told(effects)
+        self.perform(effects)
         self.poke()
 
     def _wake(self) -> None:
@@ -120,93 +120,114 @@ class SimHub:
 
     # --- effects ------------------------------------------------------------------------------------------------------
 
+    def _perform_all(self) -> None:
+        self.perform(self.engine.take_effects())
+
     def perform(self, effects: Effects) -> None:
         """Do what the engine wants."""
         world = self._world
         for job, attempt in effects.recorded:
-            for worker in self._workers_of((job, attempt)):
-                world.send(lambda worker=worker, pair=(job, attempt): worker.recorded(pair))
+            self._tell_worker((job, attempt), lambda worker, pair=(job, attempt): worker.recorded(pair))
             self.assigned.pop((job, attempt), None)
         for answer in effects.answers:
             world.send(lambda answer=answer: world.answered(answer))
+        for told in effects.told:
+            self._tell_worker((told.job, told.attempt), lambda worker, told=told: worker.told(told))
+        for token in effects.done:
+            world.done(token)
+        for token, words in effects.failed:
+            assert words, "refused without a word"
+            world.done(token)
+        for adopted in effects.adopted:
+            self._tell_worker((adopted.job, adopted.attempt), lambda worker, one=adopted: worker.adopted(one))
         for stop in effects.stops:
-            for worker in self._workers_of((stop.job, stop.attempt)):
-                world.send(lambda worker=worker, stop=stop: worker.stop(stop))
-            unsent = [start for start in self.waiting if (start.job, start.attempt) == (stop.job, stop.attempt)]
-            for start in unsent:
-                self.waiting.remove(start)
-                self.engine.hand_back("hub", [(start.job, start.attempt)], self.now)
+            self._stop(stop)
         self.waiting += effects.starts
         self._assign()
 
-    def _workers_of(self, pair: Pair) -> list[SimWorker]:
-        """The worker that runs an attempt, or all that might."""
+    def _stop(self, stop: Stop) -> None:
+        """Stop an attempt, be it that no worker has it yet."""
+        pair = (stop.job, stop.attempt)
+        unsent = [start for start in self.waiting if (start.job, start.attempt) == pair]
+        if unsent:
+            self.waiting.remove(unsent[0])
+            self.engine.hand_back("hub", [pair], self.now)
+        self._tell_worker(pair, lambda worker: worker.stop(stop))
+
+    def _tell_worker(self, pair: Pair, action) -> None:
+        """Tell the worker that has an attempt, or all that might."""
         worker = self.assigned.get(pair)
-        return [worker] if worker is not None else list(self.links.values())
+        for one in [worker] if worker is not None else list(self.links.values()):
+            one.hear(lambda one=one: action(one))
 
     def _assign(self) -> None:
         """Send attempts to workers that have slots."""
-        life = self.life
         for start in list(self.waiting):
-            free = [(link, worker) for link, worker in self.links.items() if self._free(worker) > 0]
+            free = [worker for worker in self.links.values() if self._free(worker) > 0]
             if not free:
                 return
-            link, worker = self._world.schedule.rng.choice(free)
+            worker = self._world.schedule.rng.choice(free)
             self.waiting.remove(start)
             self.assigned[start.job, start.attempt] = worker
-            self._world.send(
-                lambda worker=worker, start=start, link=link: (
-                    life == self.life and self.links.get(link) is worker and worker.start(start)
-                )
-            )
+            worker.hear(lambda worker=worker, start=start: worker.start(start))
 
     # --- what others say ----------------------------------------------------------------------------------------------
 
     def attach(self, worker: SimWorker, link: int, pairs: Iterable[Pair]) -> None:
-        """Take a worker's link."""
+        """Take a worker's link. What it does not name any more of what it had on an earlier one is lost."""
         if not self.is_up:
             worker.link_lost()
             return
         if not worker.is_alive or worker.link != link:
             return
-        self.links[link] = worker
         known = list(pairs)
+        old = [number for number, one in self.links.items() if one is worker]
+        for number in old:
+            del self.links[number]
+        self.links[link] = worker
+        self._give_up([pair for pair, one in self.assigned.items() if one is worker and pair not in known], worker)
         for pair in known:
-            self.assigned[pair] = worker
+            if self.engine._attempts.holds(*pair):
+                self.assigned[pair] = worker
         self.engine.attached(known, self.now)
-        for pair in known:
-            if not self.engine._attempts.holds(*pair):
-                del self.assigned[pair]
-        for pair, ending in worker.unrecorded.items():
-            self.engine.ended(*pair, ending, self.now)
-        self._assign()
+        effects = self.engine.take_effects()
+        for stop in effects.stops:
+            worker.hear(lambda stop=stop: worker.stop(stop))
+        effects.stops = []
+        self.perform(effects)
         self.poke()
 
     def lose(self, link: int) -> None:
         """Give a worker up whose link has been away for too long."""
         worker = self.links.pop(link, None)
         if worker is not None:
-            pairs = [pair for pair, one in self.assigned.items() if one is worker]
-            for pair in pairs:
-                del self.assigned[pair]
-            self.engine.died(worker.name, pairs, self.now)
+            self._give_up([pair for pair, one in self.assigned.items() if one is worker], worker)
             self.poke()
+
+    def _give_up(self, pairs: list[Pair], worker: SimWorker) -> None:
+        for pair in pairs:
+            del self.assigned[pair]
+        self.engine.died(worker.name, pairs, self.now)
 
     def ended(self, pair: Pair, ending: Ending) -> None:
         """Note the end of an attempt."""
         self.engine.ended(*pair, ending, self.now)
-        self.assigned.pop(pair, None)
-        self._assign()
         self.poke()
 
     def tell(self, pair: Pair) -> None:
-        """Take what an attempt tells."""
-        engine = self.engine
-        engine.progressed(*pair, b"p", self.now)
-        engine.logged(*pair, b"l", self.now)
-        engine.replied(*pair, [b"r"], self.now)
-        if self._world.schedule.chance(0.5):
-            engine.checkpointed(*pair, b"c", self.now)
+        """Take progress and a line of a log."""
+        self.engine.progressed(*pair, b"p", self.now)
+        self.engine.logged(*pair, b"l", self.now)
+        self.poke()
+
+    def replied(self, pair: Pair, message: bytes) -> None:
+        """Take a reply of a stream."""
+        self.engine.replied(*pair, [message], self.now)
+        self.poke()
+
+    def checkpointed(self, pair: Pair, state: bytes) -> None:
+        """Take a checkpoint."""
+        self.engine.checkpointed(*pair, state, self.now)
         self.poke()
 
     def submit(self, token: object, submissions: list[Submission]) -> None:
@@ -218,5 +239,6 @@ class SimHub:
     def request(self, request: Request) -> None:
         """Do what somebody asks."""
         if self.is_up:
+            self._world.asked.add(request.token)
             self.engine.request(request)
             self.poke()

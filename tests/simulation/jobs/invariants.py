@@ -1,14 +1,18 @@
 """What must hold after every step, counted anew from what is really there."""
 
+import math
 from typing import TYPE_CHECKING
 
-from portcall.core.jobs.batch import Batch, Flow, Written
-from portcall.core.jobs.policy import parse_policy
+from portcall.core.jobs.batch import AttemptOutcome, Batch, Flow, Written
+from portcall.core.jobs.effects import Effects
+from portcall.core.jobs.policy import override, parse_policy
 from portcall.core.jobs.ranks import SUSPECTS_AT_ONCE, suspicion_of
 from portcall.core.jobs.states import ENDED, HELD, TRANSITIONS, JobState
+from portcall.protos.portcall.v1.options_pb2 import JobOverrides
 from tests.store.model import ModelJob
 
 from .ledger import JobRecord
+from .workers import reply_of
 
 if TYPE_CHECKING:
     from .world import World
@@ -23,6 +27,19 @@ class Watch:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self._failures: dict[int, int] = {}
+        """Of jobs that have another attempt, before the batch that is being written."""
+        self._ended: set[int] = set()
+        self._untold: dict[int, JobState] = {}
+        """Jobs that have ended, and nobody has been told yet."""
+
+    # --- before a commit ----------------------------------------------------------------------------------------------
+
+    def look_before(self, batch: Batch) -> None:
+        """Remember what `check_commit` compares with."""
+        jobs = self._world.disk.jobs
+        self._failures = {again.job: jobs[again.job].failures for again in batch.agains if again.job in jobs}
+        self._ended = {job.id for job in jobs.values() if job.state in ENDED}
 
     # --- after a commit -----------------------------------------------------------------------------------------------
 
@@ -44,8 +61,45 @@ class Watch:
                 raise AssertionError(f"job {id_} is gone and never ended")
             if id_ not in jobs and not (record.is_forgettable or self._may_be_purged(record, batch)):
                 raise AssertionError(f"job {id_} was purged before its time")
+        for again in batch.agains:
+            is_spent = again.outcome is not AttemptOutcome.HANDED_BACK
+            assert again.failures == self._failures[again.job] + is_spent, f"job {again.job} was charged wrongly"
+        self._untold |= {job.id: job.state for job in jobs.values() if job.state in ENDED and job.id not in self._ended}
+        self._check_keys()
+        self._check_children(jobs)
         self._check_limits(jobs.values())
         self._note_starts(batch, written)
+
+    def _check_keys(self) -> None:
+        keys = [(job.method, job.key) for job in self._world.disk.jobs.values() if job.key is not None]
+        assert len(keys) == len(set(keys)), "two jobs have one key"
+
+    def _check_children(self, jobs: dict[int, ModelJob]) -> None:
+        """Nothing goes on below a job that is to stop, unless somebody has revived it."""
+        for job in jobs.values():
+            parent = jobs.get(job.parent) if job.parent is not None else None
+            if parent is not None and parent.state is JobState.CANCELLING and not self._record(job).revivals:
+                is_stopping = job.state in ENDED or job.state is JobState.CANCELLING
+                assert is_stopping, f"job {job.id} is {job.state.name} below {parent.id}, which is to stop"
+
+    def _record(self, job: ModelJob) -> JobRecord:
+        return self._world.ledger.jobs[job.id]
+
+    def check_told(self, effects: Effects) -> None:
+        """Assert that everybody is told of every end, and of nothing that is not so."""
+        jobs = self._world.disk.jobs
+        latest = {outcome.job: outcome for outcome in effects.outcomes}
+        for id_, outcome in latest.items():
+            if id_ in jobs and outcome.state in ENDED:
+                assert (outcome.state, outcome.attempt) == (jobs[id_].state, jobs[id_].attempt)
+                assert outcome.reply == jobs[id_].reply
+        untold = {id_: state for id_, state in self._untold.items() if id_ not in latest or latest[id_].state != state}
+        assert not untold, f"nobody was told of these ends: {untold}"
+        self._untold = {}
+
+    def forget_untold(self) -> None:
+        """Note that the hub is gone that would have told."""
+        self._untold = {}
 
     def _may_be_purged(self, record: JobRecord, batch: Batch) -> bool:
         is_over = record.expires_at is not None and record.expires_at <= self._world.latest_hub_now
@@ -60,15 +114,30 @@ class Watch:
         if record.outcome is not None and record.outcome != outcome:
             assert is_revived, f"job {job.id} ended as {record.outcome} and is {outcome} now"
             assert record.outcome[0] != JobState.SUCCEEDED, "a job that succeeded was run again"
-            record.revivals += 1
+        record.revivals += is_revived
         record.outcome, record.expires_at = outcome, job.expires_at
         if job.state is JobState.SUCCEEDED:
             execution = ledger.executions.get((job.id, job.attempt))
             assert execution is not None, f"job {job.id} succeeded in an attempt that nobody made"
             assert job.reply == execution.reply, f"job {job.id} has the reply of another attempt"
         policy = parse_policy(self._world.options_of_policy(job.policy))
+        if job.overrides is not None:
+            policy = override(policy, JobOverrides.FromString(job.overrides))
         assert job.failures <= policy.attempts_max, f"job {job.id} had {job.failures} failures of {policy.attempts_max}"
-        assert job.deaths <= policy.deaths_max or job.revivals if hasattr(job, "revivals") else True
+        assert job.deaths <= policy.deaths_max, f"job {job.id} has killed {job.deaths} workers of {policy.deaths_max}"
+        self._check_replies(job)
+
+    def _check_replies(self, job: ModelJob) -> None:
+        """A stream's replies have no gap, each is from an attempt that was made, and the last one made its own."""
+        assert sorted(job.replies) == list(range(len(job.replies))), f"job {job.id} has gaps: {sorted(job.replies)}"
+        for offset, row in job.replies.items():
+            assert row.message == reply_of((job.id, row.attempt), offset)
+        execution = self._world.ledger.executions.get((job.id, job.attempt))
+        if job.state is JobState.SUCCEEDED and execution is not None:
+            assert len(job.replies) == execution.total, (
+                f"job {job.id} has {len(job.replies)} of {execution.total} replies"
+            )
+            assert all(row.attempt == job.attempt for row in job.replies.values() if row.offset >= execution.first)
 
     def _check_limits(self, jobs) -> None:
         held = [job for job in jobs if job.state in HELD]
@@ -156,7 +225,13 @@ class Watch:
             assert not missing or not flows.is_whole, f"the engine has forgotten {missing}"
             for value in flows._parked:
                 opens_at = method.gate.opens_for(value, engine._now)
-                assert opens_at is None or value in method.sleeps, f"{method.name} {value!r} is kept back for nothing"
+                wakes_at = method.sleeps.get(value, math.inf)
+                rate = method.policy.limit_each.rate
+                # Where values are too many to remember them all, one that finds no room looks again after an interval.
+                look_s = rate.per_s / rate.starts if rate else 0.0
+                assert opens_at is None or wakes_at <= max(opens_at, engine._now + look_s) + 1e-6, (
+                    f"{method.name} {value!r} sleeps too long"
+                )
             if len(flows) or not flows.is_whole:
                 assert method.id in dispatch._turns, f"{method.name} never gets a turn"
 
@@ -177,5 +252,6 @@ class Watch:
             or world.hub.engine.is_writing
             or world.hub.engine._intake
             or world.pending
+            or world.asked
             or any(worker.running or worker.unstarted for worker in world.workers)
         )

@@ -13,6 +13,14 @@ class Execution:
     attempt: int
     worker: str
     reply: bytes = b""
+    first: int = 0
+    """Of a stream: how many replies there were when it began."""
+    total: int = 0
+    """Of a stream: how many there are to be."""
+    said: int = 0
+    """Of a stream: how many there are now."""
+    unkept: list[tuple[int, bytes | None]] = field(default_factory=list)
+    """Replies by their offsets, and checkpoints (None) by the replies before them, that the hub may not have."""
     told: AttemptOutcome | None = None
     """How it ended, once it has told somebody."""
 
@@ -26,6 +34,7 @@ class JobRecord:
     is_acknowledged: bool = False
     is_forgettable: bool = False
     """Somebody asked to purge it."""
+    parent: int | None = None
     revivals: int = 0
     outcome: tuple[int, int, bytes | None] | None = None
     """State, attempt and reply, once they are recorded."""

@@ -23,7 +23,8 @@ LIMITED = "/sim.Jobs/Limited"
 BY_SITE = "/sim.Jobs/BySite"
 RATED = "/sim.Jobs/Rated"
 HASTY = "/sim.Jobs/Hasty"
-METHODS = (PLAIN, LIMITED, BY_SITE, RATED, HASTY)
+STREAM = "/sim.Jobs/Stream"
+METHODS = (PLAIN, LIMITED, BY_SITE, RATED, HASTY, STREAM)
 
 _QUICK = Backoff(initial_s=0.02, max_s=0.2)
 

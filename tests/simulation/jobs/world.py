@@ -61,7 +61,10 @@ class World:
         self.latest_hub_now = 0.0
         self.steps = 0
         self.pending: dict[int, Pending] = {}
+        self.asked: set[object] = set()
+        """Tokens of requests that the hub has not answered."""
         self._names = 0
+        self._tokens = 0
         self._links = 0
         self._trace: deque[tuple[float, Action]] = deque(maxlen=TRACE_LENGTH)
         self.workers: list[SimWorker] = []
@@ -92,17 +95,34 @@ class World:
 
     def worker_died(self, worker: SimWorker) -> None:
         """Let the hub find out, and another worker come."""
-        link = worker.link
-        if link:
-            life = self.hub.life
-            self.schedule.soon(0.02, lambda: life == self.hub.life and self.hub.lose(link))
+        life = self.hub.life
+        for link in [link for link, one in self.hub.links.items() if one is worker]:
+            self.schedule.soon(0.02, lambda link=link: life == self.hub.life and self.hub.lose(link))
         self.workers.remove(worker)
         if self.is_settling or self.schedule.chance(0.9) or not self.workers:
             self.schedule.soon(0.05, self._add_worker)
 
-    def committed(self, batch: Batch, written: Written) -> None:
+    def commit(self, batch: Batch) -> Written:
+        """Let the store perform a batch."""
+        self.watch.look_before(batch)
+        written = self.disk.write(batch)
         self.latest_hub_now = max(self.latest_hub_now, batch.now)
         self.watch.check_commit(batch, written)
+        return written
+
+    def done(self, token: object) -> None:
+        """Note that a request was answered."""
+        assert token in self.asked, f"request {token} was answered twice"
+        self.asked.remove(token)
+
+    def hub_died(self) -> None:
+        """Forget what only the hub knew."""
+        self.asked.clear()
+        self.watch.forget_untold()
+
+    def _new_token(self) -> int:
+        self._tokens += 1
+        return self._tokens
 
     def answered(self, answer: Answer) -> None:
         """Note what became of submissions. What was refused may be tried again."""
@@ -177,15 +197,14 @@ class World:
         if kind in troubles and chosen:
             match kind:
                 case "cancel":
-                    self.hub.request(CancelJobs(token=None, jobs=chosen))
+                    self.hub.request(CancelJobs(token=self._new_token(), jobs=chosen))
                 case "retry":
                     ranks = [(job, self.disk.jobs[job].rank) for job in chosen]
-                    self.hub.request(RetryJobs(token=None, jobs=ranks))
+                    self.hub.request(RetryJobs(token=self._new_token(), jobs=ranks))
                 case "purge":
                     for job in chosen:
-                        if job in self.ledger.jobs:
-                            self.ledger.jobs[job].is_forgettable = True
-                    self.hub.request(PurgeJobs(token=None, jobs=chosen))
+                        self.ledger.jobs[job].is_forgettable = True
+                    self.hub.request(PurgeJobs(token=self._new_token(), jobs=chosen))
                 case "schedule":
                     self._schedule_something()
         self.schedule.soon(10 * self.profile.think_mean_s, self._meddle)
@@ -194,13 +213,13 @@ class World:
         rng = self.schedule.rng
         name = rng.choice(("first", "second"))
         if rng.random() < 0.2:
-            self.hub.request(RemoveSchedule(token=None, name=name))
+            self.hub.request(RemoveSchedule(token=self._new_token(), name=name))
             return
         overlap = rng.choice((ScheduleSpec.SKIP, ScheduleSpec.ALLOW, ScheduleSpec.REPLACE))
         catch_up = rng.choice((ScheduleSpec.ONCE, ScheduleSpec.NONE))
         job = SubmissionMessage(method=rng.choice(METHODS), request=b"site0")
         spec = ScheduleSpec(every_s=1.0, overlap=overlap, catch_up=catch_up, job=job, is_paused=rng.random() < 0.1)
-        self.hub.request(PutSchedule(token=None, schedule=parse_schedule(name, spec)))
+        self.hub.request(PutSchedule(token=self._new_token(), schedule=parse_schedule(name, spec)))
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -226,16 +245,14 @@ class World:
         for worker in self.workers:
             worker.cut_off_until = 0.0
         self._add_worker()
-        for name in ("first", "second"):
-            self.hub.request(RemoveSchedule(token=None, name=name))
         while self.hub.engine.schedules or not self.watch.is_at_rest():
+            if self.hub.engine.schedules and not (self.steps % 100 and len(self.schedule)):
+                for name in list(self.hub.engine.schedules):
+                    self.hub.request(RemoveSchedule(token=self._new_token(), name=name))
             if self.steps > STEPS_MAX or not len(self.schedule):
                 live = [job for job in self.disk.jobs.values() if job.state not in (6, 7, 8)]
                 raise SimulationError(self._describe(f"it never came to rest; these jobs live: {live[:3]}"))
             self._step()
-            if self.hub.engine.schedules and self.steps % 100 == 0:
-                for name in list(self.hub.engine.schedules):
-                    self.hub.request(RemoveSchedule(token=None, name=name))
 
     def _step(self) -> None:
         self.steps += 1
@@ -287,9 +304,12 @@ class World:
             worker.die()
 
     def _fault_link_drops(self) -> None:
-        """A link is away for longer than the grace period, so that its worker is given up though it lives."""
+        """A link is away, mostly for longer than the grace period, so that its worker is given up though it lives."""
         worker = self._some_worker()
         if worker is None or not worker.link:
+            return
+        if self.schedule.chance(0.3):
+            worker.link_lost()  # and it is back before the hub has noticed
             return
         link, life = worker.link, self.hub.life
         worker.link = 0

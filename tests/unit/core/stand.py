@@ -1,12 +1,24 @@
 """A switchboard on a stand: ports whose frames go into lists, and a clock that only the test moves."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
+from portcall.core.attempts import AttemptPort, AttemptSwitchboard
 from portcall.core.calls import Call, ClientPort, WorkerPort
 from portcall.core.limits import CallLimits
 from portcall.core.switchboard import Switchboard
-from portcall.protos.portcall.v1.link_pb2 import Cancel, Credit, End, Frame, HalfClose, Message, Metadatum, Open
+from portcall.protos.portcall.v1.link_pb2 import (
+    Cancel,
+    Credit,
+    End,
+    Frame,
+    HalfClose,
+    JobAttempt,
+    Message,
+    Metadatum,
+    Open,
+)
 
 METHOD = "/test.Service/Method"
 OTHER = "/test.Service/Other"
@@ -158,3 +170,48 @@ class Stand:
 def metadata_of(size: int) -> list[Metadatum]:
     """Return one entry of metadata that counts for this many bytes."""
     return [Metadatum(key="k", value=b"v" * (size - 33))]
+
+
+class JobSink(Sink):
+    """A port's way out that hears of lost attempts too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placements: dict[int, WorkerPort] = {}
+        self.losses: list[tuple[list[int], WorkerPort | None, bool]] = []
+
+    def placed(self, call_id: int, worker: WorkerPort, /) -> None:
+        self.placements[call_id] = worker
+
+    def lost(self, call_ids: Sequence[int], worker: WorkerPort | None, /, *, is_begun: bool) -> None:
+        self.losses.append((list(call_ids), worker, is_begun))
+
+    def take_losses(self) -> list[tuple[list[int], WorkerPort | None, bool]]:
+        """Remove and return what was lost."""
+        losses, self.losses = self.losses, []
+        return losses
+
+
+class Jobs(Client):
+    """A port of attempts with its sink."""
+
+    def __init__(self, stand: "JobStand") -> None:
+        super().__init__(stand, "jobs")
+        self.sink: JobSink = JobSink()
+        self.port: AttemptPort = AttemptPort("jobs", self.sink)
+
+    def attempt(self, job: int, number: int = 1, method: str = METHOD, **opening: object) -> int:
+        """Open an attempt; return the id of its call."""
+        return self.open(method, attempt=JobAttempt(job=job, number=number), **opening)
+
+
+class JobStand(Stand):
+    """A stand whose switchboard takes attempts."""
+
+    def __init__(self, *, is_settled: bool = True, **limits: float) -> None:
+        super().__init__(is_settled=is_settled, **limits)
+        settled_s = self.limits.settle_s if is_settled else 0.0
+        self.board: AttemptSwitchboard = AttemptSwitchboard(self.limits, self.now - settled_s)
+
+    def jobs(self) -> Jobs:
+        return Jobs(self)

@@ -16,6 +16,7 @@ from portcall.cli.options import as_json, exit_with_stdin, log_level, seconds, s
 from portcall.cli.output import console
 from portcall.contract.compile import CompileRequest
 from portcall.contract.installed import installed_protos
+from portcall.core.jobs.options import option_faults
 from portcall.core.limits import CallLimits
 from portcall.hub import Hub, HubConfig
 
@@ -129,7 +130,7 @@ def dev(
     plan = DevPlan(
         app=app,
         watched=(reference.folder, *(folder.resolve() for folder in watch_dir)),
-        protos=CompileRequest(paths=protos, includes=include, out=out) if protos else None,
+        protos=CompileRequest(paths=protos, includes=include, out=out, judge=option_faults) if protos else None,
         hub=HubConfig(
             listen=listen,
             is_insecure=insecure,

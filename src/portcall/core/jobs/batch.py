@@ -186,7 +186,10 @@ class FlowPage(NamedTuple):
 
 
 class Purge(NamedTuple):
-    """Forget up to `limit` ended jobs that expire by a time, the first to expire first."""
+    """Forget up to `limit` ended jobs that expire by a time, the first to expire first.
+
+    Steps whose parent has not ended stay: it may run again, and ask for their results.
+    """
 
     expired_by: float
     limit: int
@@ -264,7 +267,11 @@ class Existing(NamedTuple):
 
 
 class BadParent(NamedTuple):
-    """Why a job cannot wait for another one: that one failed or was cancelled, or (None) is not there."""
+    """Why a job is not stored.
+
+    One that it was to wait for has failed, was cancelled, or (None) is not there; or the one that submits it is being
+    cancelled, was cancelled, or is not there.
+    """
 
     parent: int
     state: JobState | None
@@ -316,7 +323,7 @@ class Written:
     existing: Mapping[int, Existing] = field(default_factory=dict)
     """Jobs of `appends` that were not stored, because their key is taken."""
     refused: Mapping[int, BadParent] = field(default_factory=dict)
-    """Jobs of `appends` that were not stored, because of a job that they were to wait for."""
+    """Jobs of `appends` that were not stored, because of a job that they were to wait for, or that submits them."""
     waiting: frozenset[int] = frozenset()
     """Jobs of `appends` that were stored as WAITING."""
     claims: Sequence[Sequence[ClaimedJob]] = ()

@@ -7,6 +7,7 @@ exact.
 """
 
 import heapq
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Capacity:
 class Slots:
     """The free slots of a fleet, as one choice uses them up."""
 
-    __slots__ = ("_free", "_pools")
+    __slots__ = ("_free", "_pools", "_sought")
 
     def __init__(self, capacities: Iterable[Capacity]) -> None:
         # Those who serve the fewest methods first, so that those who serve more are left for others.
@@ -42,6 +43,7 @@ class Slots:
         for number, pool in enumerate(pools):
             for method in pool.methods:
                 self._pools.setdefault(method, []).append(number)
+        self._sought: set[int] = set()
 
     def of(self, method: str) -> int:
         """Return how many slots a method could take."""
@@ -56,6 +58,18 @@ class Slots:
             if not count:
                 return
         raise RuntimeError(f"{count} more slots were taken for {method} than there are")
+
+    def seek(self, method: str) -> None:
+        """Note that jobs of a method wait for slots: those that it could take are not spare."""
+        self._sought.update(self._pools.get(method, ()))
+
+    def take_spare(self, method: str) -> bool:
+        """Take a slot that nobody waits for, if there is one."""
+        for number in self._pools.get(method, ()):
+            if self._free[number] and number not in self._sought:
+                self._free[number] -= 1
+                return True
+        return False
 
 
 class Method:
@@ -74,8 +88,8 @@ class Method:
         self.read_value: Callable[[bytes], str] | None = None
         self.gate = Gate(policy, now, limits.values_max)
         self.flows = Flows(limits.flows_max, is_whole=True)
-        self.sleeps: set[str] = set()
-        """Values that there is a time to be woken at."""
+        self.sleeps: dict[str, float] = {}
+        """Values that are to be woken, and when."""
 
 
 class Dispatch:
@@ -87,8 +101,9 @@ class Dispatch:
         self.by_id: dict[int, Method] = {}
         self._turns: OrderedDict[int, None] = OrderedDict()
         """Methods that may have ready jobs, in order of their turns."""
-        self._wakes: list[tuple[float, int, str | None]] = []
-        """When a value opens again, or (None) a method."""
+        self._wakes: list[tuple[float, int, int, str | None]] = []
+        """When, in the order of asking, a value of a method opens again, or (None) the method itself."""
+        self._wakes_asked = 0
         self._asleep: dict[int, float] = {}
         """Methods that the fleet's rate keeps back, and until when."""
 
@@ -139,13 +154,21 @@ class Dispatch:
     def wake(self, now: float) -> None:
         """Open what a rate has kept back until now."""
         while self._wakes and self._wakes[0][0] <= now:
-            _, id_, value = heapq.heappop(self._wakes)
+            at, _, id_, value = heapq.heappop(self._wakes)
             method = self.by_id[id_]
             if value is None:
                 self._asleep.pop(id_, None)
             else:
-                method.sleeps.discard(value)
+                if method.sleeps.get(value) == at:
+                    del method.sleeps[value]
                 self._reconsider(method, value, now)
+
+    def seek(self, slots: Slots, now: float) -> None:
+        """Keep the slots that ready jobs could take from those that are new: else these would always be before them."""
+        for method in self.awake():
+            opens_at = method.gate.opens_at(now)
+            if method.flows.has_open and opens_at is not None and opens_at <= now:
+                slots.seek(method.name)
 
     def admits_at_once(self, method: Method, rank: int, value: str, slots: Slots, now: float) -> bool:
         """Return whether a new job may start without waiting as a ready one; if so, everything is reserved.
@@ -153,14 +176,15 @@ class Dispatch:
         It may not if others wait that could go before it.
         """
         flows, gate = method.flows, method.gate
-        if flows.has_open or not flows.is_whole or flows.is_parked(value) or not slots.of(method.name):
+        if flows.has_open or not flows.is_whole or flows.is_parked(value):
             return False
         if not gate.is_open:
             for opens_at in (gate.opens_at(now), gate.opens_for(value, now)):
                 if opens_at is None or opens_at > now:
                     return False
+        if not slots.take_spare(method.name):
+            return False
         gate.start(value, suspicion_of(rank), now)
-        slots.take(method.name)
         return True
 
     def choose(self, slots: Slots, now: float, jobs_max: int) -> list[Claim]:
@@ -196,6 +220,7 @@ class Dispatch:
         method, suspicion = self.by_id[flow.method], suspicion_of(flow.rank)
         for _ in range(count):
             method.gate.undo(flow.value, suspicion)
+        self._asleep.pop(method.id, None)
         self._reconsider(method, flow.value, now)
 
     def end(self, flow: Flow, now: float) -> None:
@@ -276,12 +301,16 @@ class Dispatch:
         """Keep a method back until a time; one that is full just finds itself full again when it has its turn."""
         if until is not None and self._asleep.get(method.id, -1.0) < until:
             self._asleep[method.id] = until
-            heapq.heappush(self._wakes, (until, method.id, None))
+            self._wake_at(until, method, None)
 
     def _wake_value_at(self, method: Method, value: str, at: float | None) -> None:
-        if at is not None and value not in method.sleeps:
-            method.sleeps.add(value)
-            heapq.heappush(self._wakes, (at, method.id, value))
+        if at is not None and at < method.sleeps.get(value, math.inf):
+            method.sleeps[value] = at
+            self._wake_at(at, method, value)
+
+    def _wake_at(self, at: float, method: Method, value: str | None) -> None:
+        self._wakes_asked += 1
+        heapq.heappush(self._wakes, (at, self._wakes_asked, method.id, value))
 
     def _reconsider(self, method: Method, value: str, now: float) -> None:
         """Open the flows of a value if its limits let them."""

@@ -55,6 +55,19 @@ class Stop(NamedTuple):
     reason: StopReason
 
 
+class Adopted(NamedTuple):
+    """An attempt that a worker has come back with goes on. What it tells is to follow what has been heard of it."""
+
+    job: int
+    attempt: int
+    method: str
+    timeout_s: float | None
+    """How much of its time is left."""
+    replies: int
+    """How many of the job's replies are known; the next one has this offset. They need not be on the disk yet, so its
+    worker keeps them until `Told`."""
+
+
 class Told(NamedTuple):
     """What an attempt told is on the disk."""
 
@@ -101,5 +114,6 @@ class Effects:
     """Tokens of other requests that are on the disk."""
     failed: list[tuple[Any, str]] = field(default_factory=list)
     """Tokens of other requests that could not be stored, and why."""
+    adopted: list[Adopted] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)

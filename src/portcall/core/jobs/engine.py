@@ -18,7 +18,7 @@ from portcall.core.jobs.attempts import Attempt, Attempts, is_wanted, rows_of_en
 from portcall.core.jobs.backoff import Chance
 from portcall.core.jobs.batch import Batch, MethodOptionsRow, Purge, Revival, Stored, Written
 from portcall.core.jobs.dispatch import Capacity, Dispatch, Slots
-from portcall.core.jobs.effects import Effects, Recorded, Stop, StopReason
+from portcall.core.jobs.effects import Adopted, Effects, Recorded, Stop, StopReason
 from portcall.core.jobs.flight import Flight, ScheduleStep
 from portcall.core.jobs.identity import IdSequence
 from portcall.core.jobs.limits import JobLimits
@@ -204,15 +204,23 @@ class JobEngine:
             self.ended(job, attempt, handed_back(worker), now)
 
     def attached(self, attempts: Iterable[tuple[int, int]], now: float) -> None:
-        """Note that a worker has come (back) that runs these; those that count for nothing are told to stop."""
-        self._tock(now)
+        """Note that a worker has come (back) that holds these.
+
+        Each is answered: by an `Adopted` if it goes on, a `Stop` if it counts for nothing or nobody wants it any more,
+        and by its `Recorded` alone if its end is known and on its way to the disk.
+        """
+        now = self._tock(now)
         for job, number in attempts:
             found = self._attempts.find(job, number)
             if found is None:
-                self._effects.stops.append(Stop(job, number, StopReason.FENCED))
+                if not self._attempts.holds(job, number):
+                    self._effects.stops.append(Stop(job, number, StopReason.FENCED))
                 continue
             found.is_orphan = False
             self._attempts.orphans.discard(job)
+            method = self._dispatch.by_id[found.flow.method].name
+            timeout_s = None if found.deadline is None else max(0.0, found.deadline - now)
+            self._effects.adopted.append(Adopted(job, number, method, timeout_s, found.reply_count))
             if not is_wanted(found):
                 reason = StopReason.TIMED_OUT if found.is_timed_out else StopReason.CANCELLED
                 self._effects.stops.append(Stop(job, number, reason))
@@ -251,6 +259,7 @@ class JobEngine:
         ends, agains = rows_of_ends(over, now, self._rng)
         tellings = self._tellings.take(over, now)
         requests, self._requests = self._requests, []
+        self._dispatch.seek(slots, now)
         draft = self._intake.draft(slots, now)
         steps = self._step_schedules(requests, draft, slots, now)
         schedules = [step for step in steps.values() if step is not None]

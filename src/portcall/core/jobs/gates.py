@@ -79,10 +79,11 @@ class Gate:
 
     def change(self, policy: Policy, now: float) -> None:
         """Take the limits of a newer contract. A rate that has changed begins with an empty bucket."""
-        if policy.limit != self._all:
-            self._all_rate = Buckets(policy.limit.rate, now, self._values_max) if policy.limit.rate else None
-        if policy.limit_each != self._each:
-            self._each_rate = Buckets(policy.limit_each.rate, now, self._values_max) if policy.limit_each.rate else None
+        rate, each_rate = policy.limit.rate, policy.limit_each.rate
+        if rate != self._all.rate:
+            self._all_rate = Buckets(rate, now, self._values_max) if rate else None
+        if each_rate != self._each.rate:
+            self._each_rate = Buckets(each_rate, now, self._values_max) if each_rate else None
         self._all, self._each = policy.limit, policy.limit_each
 
     @property

@@ -8,7 +8,7 @@ from portcall.core.jobs.dispatch import Dispatch
 from portcall.core.jobs.effects import Answer, Effects, Outcome, Recorded, Start, Stop, StopReason, Told
 from portcall.core.jobs.flight import Flight
 from portcall.core.jobs.methods import Methods
-from portcall.core.jobs.states import CANCELLED, CANCELLING, READY, RUNNING, JobState
+from portcall.core.jobs.states import CANCELLED, CANCELLING, READY, RUNNING, STATES, JobState
 from portcall.core.jobs.submissions import flow_of, is_stored, result_of
 from portcall.core.jobs.timetable import Timetable
 
@@ -34,7 +34,8 @@ class Settling:
         self._tell_told()
         self._end()
         self._change()
-        for flow in self.written.released:
+        # Sorted, since the order of a set is another one in each process, and turns follow from it.
+        for flow in sorted(self.written.released):
             self.dispatch.has_ready(flow)
         self._begin_appended()
         self._begin_claimed()
@@ -92,7 +93,7 @@ class Settling:
                 Outcome(
                     end.job,
                     self.dispatch.by_id[end.method].name,
-                    JobState(end.state),
+                    STATES[end.state],
                     end.attempt,
                     self.now,
                     end.status,
@@ -101,17 +102,13 @@ class Settling:
                     end.trailers,
                 )
             )
+        values = {attempt.job: attempt.flow.value for attempt in self.flight.over}
         for again in self.flight.batch.agains:
             if again.job in stale:
                 continue
             if again.state == _READY:
-                value = self.attempt_value(again.job)
-                self.dispatch.has_ready(Flow(again.method, again.rank, value))
-            self._tell(again.job, again.method, JobState(again.state), again.attempt, again.status, again.details)
-
-    def attempt_value(self, job: int) -> str:
-        """Return the value of a job whose attempt ends with this batch."""
-        return next(attempt.flow.value for attempt in self.flight.over if attempt.job == job)
+                self.dispatch.has_ready(Flow(again.method, again.rank, values[again.job]))
+            self._tell(again.job, again.method, STATES[again.state], again.attempt, again.status, again.details)
 
     def _change(self) -> None:
         """Note what became of jobs because of others, or because somebody asked."""

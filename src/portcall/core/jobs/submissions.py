@@ -13,7 +13,16 @@ from portcall.core.jobs.identity import IdSequence, id_text
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.policy import OnDuplicate, Policy, PolicyError, override
 from portcall.core.jobs.ranks import PRIORITY_MAX, rank_of
-from portcall.core.jobs.states import CANCELLING, READY, RUNNING, SCHEDULED, WAITING, JobState
+from portcall.core.jobs.states import (
+    CANCELLED,
+    CANCELLING,
+    FAILED,
+    READY,
+    RUNNING,
+    SCHEDULED,
+    STATES,
+    WAITING,
+)
 from portcall.core.refusals import ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, RESOURCE_EXHAUSTED
 from portcall.protos.portcall.v1.options_pb2 import JobOverrides
 
@@ -26,6 +35,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 STEP_MARK = "\x1f"
 """Begins the keys of steps, which others cannot: keys have no control characters."""
+
+_WHY_BAD = {CANCELLING: "is being cancelled", CANCELLED: "was cancelled", FAILED: "has failed"}
 
 _READY, _RUNNING, _SCHEDULED = int(READY), int(RUNNING), int(SCHEDULED)
 
@@ -224,7 +235,7 @@ def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int
     if isinstance(row, Submitted):
         return row
     if is_plain:
-        return Submitted(row.id, JobState(row.state))
+        return Submitted(row.id, STATES[row.state])
     existing = written.existing.get(row.id)
     if existing is not None:
         if row.id in refusing:
@@ -233,11 +244,10 @@ def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int
         return Submitted(existing.id, existing.state, existed=True)
     bad = written.refused.get(row.id)
     if bad is not None:
-        why = "is not there (any more)" if bad.state is None else f"has {bad.state.name.lower()}"
-        if bad.state is JobState.CANCELLED:
-            why = "was cancelled"
-        return refused(FAILED_PRECONDITION, f"Job {id_text(bad.parent)}, which this one should wait for, {why}")
-    return Submitted(row.id, WAITING if row.id in written.waiting else JobState(row.state))
+        relation = "submits this one" if bad.parent == row.parent else "this one should wait for"
+        why = "is not there (any more)" if bad.state is None else _WHY_BAD[bad.state]
+        return refused(FAILED_PRECONDITION, f"Job {id_text(bad.parent)}, which {relation}, {why}")
+    return Submitted(row.id, WAITING if row.id in written.waiting else STATES[row.state])
 
 
 def is_stored(row: NewJob, written: Written) -> bool:

@@ -74,7 +74,7 @@ def judge(ending: Ending, state: JobState, failures: int, deaths: int, policy: P
     """
     details = ending.details[:DETAILS_LENGTH_MAX]
     if ending.outcome is AttemptOutcome.SUCCEEDED:
-        return Verdict(event=JobEvent.ATTEMPT_SUCCEEDED, failures=failures, deaths=deaths, status=OK, details=details)
+        return Verdict(JobEvent.ATTEMPT_SUCCEEDED, failures, deaths, OK, details)
     if ending.outcome is AttemptOutcome.HANDED_BACK and state is not CANCELLING:
         return Verdict(
             event=JobEvent.HANDED_BACK, failures=failures, deaths=deaths, status=ending.status, details=details

@@ -1,6 +1,7 @@
 """`Jobs.Backup`: a consistent copy of the store, made beside it and sent in parts."""
 
 import asyncio
+import os
 import secrets
 from pathlib import Path
 
@@ -29,8 +30,9 @@ async def stream_backup(keeper: JobKeeper, _: jobs_pb2.BackupRequest, context: C
 
 
 async def _send(copy: Path, context: Context) -> None:
-    total, sent = copy.stat().st_size, 0
+    sent = 0
     with await asyncio.to_thread(copy.open, "rb") as file:
+        total = os.fstat(file.fileno()).st_size
         while data := await asyncio.to_thread(file.read, PART_BYTES):
             part = jobs_pb2.BackupPart(data=data, total_bytes=0 if sent else total)
             sent += len(data)

@@ -1,8 +1,8 @@
 """Attempts at jobs, as calls of the switchboard: starts go out by the thousand in a frame, and ends come back so.
 
 Theory of operation. An attempt has an entry in `_calls` from its open to its end, under the id of its call, and one in
-`_workers` from when a worker has it until its end is recorded, since that is when the worker may forget it. Neither is an
-object of its own: 30,000 jobs a second pass through here. What only few attempts have (a large request on its way, a
+`_workers` from when a worker has it until its end is recorded, since that is when the worker may forget it. Neither is
+an object of its own: 30,000 jobs a second pass through here. What only few attempts have (a large request on its way, a
 reply in chunks) is kept beside, by call.
 
 The switchboard may not be called while it calls. So what is to be sent to it from within (credit, chunks of a request)
@@ -276,11 +276,12 @@ class AttemptDesk:
             job, attempt = entry
             del call_of[job]
             worker = workers.get(job)
+            reply: bytes | None = message
             if call_id in self._streams:
                 self._events.attempt_replied(job, attempt, message)
                 self._drop(call_id)
-                message = None  # noqa: PLW2901  # it was stored as a reply of the stream
-            ended.append((job, attempt, Ending(SUCCEEDED, 0, "", "" if worker is None else worker.name, message)))
+                reply = None
+            ended.append((job, attempt, Ending(SUCCEEDED, 0, "", "" if worker is None else worker.name, reply)))
         self._events.attempts_ended(ended)
 
     def _end(self, call_id: int, end: End) -> None:
@@ -297,7 +298,7 @@ class AttemptDesk:
         self._events.attempt_ended(job, attempt, ending_of(end, reply, name, is_streaming=is_streaming))
 
     def _take_message(self, frame: Frame, job: int, attempt: int) -> None:
-        """Take a chunk of a reply. Those of a stream are told as they are whole, and granted anew when they are stored."""
+        """Take a chunk of a reply. Those of a stream are told when they are whole, and stored before credit comes."""
         call_id = frame.call_id
         receiver = self._receivers.get(call_id)
         if receiver is None:

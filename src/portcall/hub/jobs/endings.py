@@ -57,7 +57,8 @@ def _retry_info(serialised: bytes) -> float | None:
             if detail.Is(RetryInfo.DESCRIPTOR):
                 info = RetryInfo()
                 detail.Unpack(info)
-                return max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
+                delay_s: float = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+                return max(0.0, delay_s)
     except DecodeError:
         pass
     return None

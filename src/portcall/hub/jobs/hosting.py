@@ -1,7 +1,6 @@
 """What a hub has of jobs: the keeper if there is a store, and the answers of a hub that has none."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -15,7 +14,6 @@ from portcall.hub.jobs.keyed import KeyedCalls
 from portcall.hub.jobs.requests import Submissions
 from portcall.hub.jobs.service import JobsService
 from portcall.hub.jobs.threads import StoreThreads
-from portcall.store.protocol import Store
 from portcall.store.sqlite.store import SQLiteStore
 
 
@@ -35,13 +33,12 @@ class HubJobs:
         store: Path | None,
         limits: JobLimits,
         clock: Clock | None = None,
-        opening: Callable[[Path], Store] = SQLiteStore,
     ) -> None:
         self.keeper: JobKeeper | None = None
         submissions = None
         if store is not None:
             self.keeper = JobKeeper(
-                StoreThreads(store, opening),
+                StoreThreads(store, SQLiteStore),
                 board,
                 lambda method: (kind := registry.kind(method)) is not None and kind.server_streaming,
                 message_bytes_max=message_bytes_max,
@@ -52,7 +49,7 @@ class HubJobs:
             submissions = Submissions(self.keeper.policies, message_bytes_max)
         self._service = JobsService(self.keeper, submissions, lambda method: bool(board.switchboard.has_worker(method)))
         self._keyed = KeyedCalls(board, self.keeper, submissions, message_bytes_max)
-        board.switchboard.keyed = self._keyed.port
+        board.switchboard.keyed = self._keyed.route
 
     @property
     def crashed(self) -> "asyncio.Future[None] | None":

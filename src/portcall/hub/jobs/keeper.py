@@ -1,7 +1,7 @@
 """The keeper of the jobs: drives the engine, gives its batches to the store, and does what it wants done.
 
-Theory of operation. Whatever happens (a submission, the end of an attempt, a free slot, the clock) is told to the engine at
-once, and a turn is due. A turn asks the engine for a batch and hands it to the store's thread; while that is being
+Theory of operation. Whatever happens (a submission, an attempt's end, a free slot, the clock) is told to the engine
+at once, and a turn is due. A turn asks the engine for a batch and hands it to the store's thread; while that is being
 written, all that happens gathers for the next. So one flush of the disk carries one job or thousands, and no timer
 stands between a job and its flush. Everything but the store's own work is done in the event loop.
 """
@@ -17,6 +17,7 @@ from typing import Any, Self
 from portcall.contract.contract import Contract
 from portcall.core.attempts import release
 from portcall.core.calls import WorkerPort
+from portcall.core.jobs.batch import Written
 from portcall.core.jobs.dispatch import Capacity
 from portcall.core.jobs.effects import Effects, StopReason, Submitted
 from portcall.core.jobs.engine import JobEngine
@@ -87,7 +88,7 @@ class JobKeeper:
         self._engine: JobEngine
         self._timer: asyncio.TimerHandle | None = None
         self._is_turn_due = False
-        self._writing: asyncio.Future[Any] | None = None
+        self._writing: asyncio.Future[Written] | None = None
         self._quiet: asyncio.Future[None] | None = None
         self._is_closed = False
         self.is_claiming = True
@@ -125,7 +126,7 @@ class JobKeeper:
         self.poke()
 
     async def close(self) -> None:
-        """Write what has gathered, and let go of the store. Attempts that run stay what they are: their workers go on."""
+        """Write what has gathered, and let go of the store. Attempts go on, and their workers bring them back."""
         if self._is_closed:
             return
         self.is_claiming = False
@@ -256,38 +257,46 @@ class JobKeeper:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Give the store what has gathered."""
+        """Give the store what has gathered, if it is free."""
         self._is_turn_due = False
-        if self._writing is not None or self._is_closed or self.crashed.done():
-            return
-        try:
-            batch = self._engine.plan(self._capacities(), self.clock())
-            self._perform(self._engine.take_effects())
-        except Exception as error:  # noqa: BLE001  # whatever it is, nothing is kept any more
-            self._crash(error)
-            return
-        if batch is not None:
-            self._writing = self._store_write(batch)
-            return
-        self._rest()
+        if self._writing is None and not (self._is_closed or self.crashed.done()):
+            self._guarded(self._go_on, Effects())
 
-    def _store_write(self, batch: Any) -> "asyncio.Future[Any]":
-        writing = self.store.write(batch)
-        writing.add_done_callback(self._landed)
-        return writing
-
-    def _landed(self, writing: "asyncio.Future[Any]") -> None:
-        """Take the store's answer."""
+    def _landed(self, writing: "asyncio.Future[Written]") -> None:
+        """Take the store's answer, and give it the next batch."""
         self._writing = None
+        self._guarded(self._take_answer, writing)
+
+    def _guarded(self, step: Callable[[Any], None], about: Any) -> None:
+        """Take a step. Whatever it raises, nothing is kept any more."""
         try:
-            self._settle(writing)
-            self._perform(self._engine.take_effects())
+            step(about)
         except Exception as error:  # noqa: BLE001  # see above
             self._crash(error)
-            return
-        self._turn()
 
-    def _settle(self, writing: "asyncio.Future[Any]") -> None:
+    def _take_answer(self, writing: "asyncio.Future[Written]") -> None:
+        self._settle(writing)
+        self._go_on(self._engine.take_effects())
+
+    def _go_on(self, effects: Effects) -> None:
+        """Do what is wanted, and give the store what has gathered.
+
+        What takes slots, or makes workers forget, comes before the next batch is planned, since that asks for free
+        slots. All the rest is done while the store writes.
+        """
+        self._desk.recorded(effects.recorded)
+        self._desk.stop(effects.stops)
+        self._desk.start(effects.starts)
+        batch = self._engine.plan(self._capacities(), self.clock())
+        if batch is not None:
+            self._writing = self.store.write(batch)
+            self._writing.add_done_callback(self._landed)
+        self._tell(effects)
+        self._perform(self._engine.take_effects())
+        if batch is None:
+            self._rest()
+
+    def _settle(self, writing: "asyncio.Future[Written]") -> None:
         now = self.clock()
         try:
             written = writing.result()
@@ -320,11 +329,15 @@ class JobKeeper:
         self._board.switchboard.on_free = self.poke if self._engine.has_ready else None
 
     def _perform(self, effects: Effects) -> None:
-        """Do what the engine wants, in the order that it names."""
-        if effects.recorded:
-            self._desk.recorded(effects.recorded)
-        if effects.outcomes:
-            self.listeners.tell(effects.outcomes)
+        """Do what is wanted."""
+        self._desk.recorded(effects.recorded)
+        self._desk.stop(effects.stops)
+        self._desk.start(effects.starts)
+        self._tell(effects)
+
+    def _tell(self, effects: Effects) -> None:
+        """Tell those who wait, in the order that the engine names."""
+        self.listeners.tell(effects.outcomes)
         for on_answer, jobs in effects.answers:
             on_answer(jobs)
         if effects.told:
@@ -334,11 +347,7 @@ class JobKeeper:
             on_done("")
         for on_done, words in effects.failed:
             on_done(words)
-        if effects.stops:
-            self._desk.stop(effects.stops)
-        if effects.starts:
-            self.listeners.tell_begun(effects.starts)
-            self._desk.start(effects.starts)
+        self.listeners.tell_begun(effects.starts)
 
     async def _flush(self) -> None:
         """Wait until the store has all that there is to store, or cannot store it."""

@@ -1,22 +1,24 @@
 """Calls that become jobs by their metadata alone: `portcall-job-key: K` on any unary call, from any client.
 
-To the switchboard this is a worker that takes such calls, whatever their methods. It stores each as a job, says so by the
-call's initial metadata, and ends the call as the job ends. A caller that goes away leaves the job alone; the same call
-with the same key finds the job again, ended or not.
+To the switchboard this is a worker that takes such calls, whatever their methods. It stores each as a job, says so by
+the call's initial metadata, and ends the call as the job ends. A caller that goes away leaves the job alone; the same
+call with the same key finds the job again, ended or not.
 
 The switchboard may not be called while it calls, so answers go out in the next turn of the loop, together.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from portcall.core.calls import WorkerPort
 from portcall.core.jobs.effects import Outcome, Submitted
 from portcall.core.jobs.identity import id_text
 from portcall.core.jobs.policy import KEEP_S_MAX
+from portcall.core.jobs.ranks import PRIORITY_MAX
 from portcall.core.jobs.states import ENDED
 from portcall.core.jobs.submissions import Submission
-from portcall.core.pools import Pool
+from portcall.core.pools import Pool, Route
 from portcall.core.refusals import CANCELLED, INVALID_ARGUMENT, NOT_FOUND, OK, overload, refusal
 from portcall.core.switchboard import SLOTS_MAX
 from portcall.errors import PortcallError
@@ -36,6 +38,7 @@ ID = f"{KEY_PREFIX}id"
 OVERRIDES = {f"{KEY_PREFIX}attempts": "attempts", f"{KEY_PREFIX}timeout": "timeout_s", f"{KEY_PREFIX}keep": "keep_s"}
 PRIORITY = f"{KEY_PREFIX}priority"
 DELAY = f"{KEY_PREFIX}delay"
+KEYS = (KEY, *OVERRIDES, PRIORITY, DELAY)
 
 CALLS_MAX = 100_000
 """Such calls at once."""
@@ -83,7 +86,11 @@ class KeyedCalls:
         self._reading: set[asyncio.Task[None]] = set()
         self._down: list[Frame] = []
         self.port = WorkerPort("jobs", self, SLOTS_MAX)
-        self.port.pool = Pool(())
+        self.route = Route("any")
+        """What the switchboard finds the port by."""
+        self.port.pool = pool = Pool((self.route,))
+        pool.add(self.port)
+        self.route.join(pool)
 
     async def close(self) -> None:
         """End what is under way within. The calls themselves end with the hub."""
@@ -248,38 +255,22 @@ class KeyedCalls:
         self._board.from_worker(self.port, [frame for frame in frames if frame.call_id in calls])
 
 
-def read_submission(method: str, request: bytes, metadata: Iterable[Metadatum], now: float) -> Submission:
+def read_submission(method: str, request: bytes, metadata: Sequence[Metadatum], now: float) -> Submission:
     """Return the job that a call's metadata asks for.
 
     Raises:
         BadRequestError: a key of it is not known, or has a value that cannot be.
     """
-    key, priority, due_at = "", 0, 0.0
-    overrides, rest = JobOverrides(), []
-    for entry in metadata:
-        if not entry.key.startswith(KEY_PREFIX):
-            rest.append(entry)
-            continue
-        text = entry.value.decode("utf-8", "replace")
-        try:
-            if entry.key == KEY:
-                key = text
-            elif entry.key == PRIORITY:
-                priority = int(text)
-            elif entry.key == DELAY:
-                delay_s = float(text)
-                if not 0 <= delay_s <= KEEP_S_MAX:
-                    raise ValueError(text)
-                due_at = now + delay_s
-            elif entry.key in OVERRIDES:
-                field = OVERRIDES[entry.key]
-                setattr(overrides, field, int(text) if field == "attempts" else float(text))
-            else:
-                raise BadRequestError(f"there is no metadata {entry.key!r}; there are {', '.join(KEYS)}")
-        except (ValueError, OverflowError):
-            raise BadRequestError(
-                f"the metadata {entry.key} is {text[:80]!r}; it should be a number, not below 0"
-            ) from None
+    said = {entry.key: entry.value.decode("utf-8", "replace") for entry in metadata if _is_ours(entry)}
+    rest = [entry for entry in metadata if not _is_ours(entry)]
+    unknown = [name for name in said if name not in KEYS]
+    if unknown:
+        raise BadRequestError(f"there is no metadata {unknown[0][:80]!r}; there are {', '.join(KEYS)}")
+    overrides = JobOverrides()
+    for name, field in OVERRIDES.items():
+        if name in said:
+            setattr(overrides, field, _number(said, name, int if field == "attempts" else float))
+    key = said.get(KEY, "")
     if not key:
         raise BadRequestError(f"the metadata {KEY} is empty; it names the job, so that the same call finds it again")
     if words := metadata_fault([(entry.key, entry.value) for entry in rest]):
@@ -288,11 +279,26 @@ def read_submission(method: str, request: bytes, metadata: Iterable[Metadatum], 
         method=method,
         request=request,
         key=key,
-        priority=priority,
-        due_at=due_at,
+        priority=int(_number(said, PRIORITY, int, -PRIORITY_MAX, PRIORITY_MAX)),
+        due_at=now + _number(said, DELAY, float),
         metadata=stored_metadata(rest),
         overrides=overrides.SerializeToString() or None,
     )
 
 
-KEYS = (KEY, *OVERRIDES, PRIORITY, DELAY)
+def _is_ours(entry: Metadatum) -> bool:
+    return entry.key.startswith(KEY_PREFIX)
+
+
+def _number(
+    said: Mapping[str, str], name: str, read: Callable[[str], float], least: float = 0, most: float = KEEP_S_MAX
+) -> float:
+    """Return what the metadata says, 0 if nothing."""
+    text = said.get(name, "0")
+    try:
+        number = read(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise BadRequestError(f"the metadata {name} is {text[:80]!r}; it should be a number, {least:,g} to {most:,g}")
+    return number

@@ -1,8 +1,8 @@
 """The job options of methods, out of the contracts that workers bring.
 
-Nothing here is trusted. A method whose options cannot be is called as ever, but new jobs of it are refused, in words, until
-a worker brings options that can; jobs that are stored go on by the options that they were submitted with. To refuse
-the whole worker would take away calls that have nothing to do with jobs.
+Nothing here is trusted. A method whose options cannot be is called as ever, but new jobs of it are refused, in words,
+until a worker brings options that can; jobs that are stored go on by the options that they were submitted with. To
+refuse the whole worker would take away calls that have nothing to do with jobs.
 """
 
 import logging
@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodDescriptor
 from google.protobuf.message import DecodeError
 
 from portcall.contract.contract import Contract
-from portcall.contract.descriptors import WELL_KNOWN_FILES, shown
+from portcall.contract.descriptors import shown
 from portcall.core.jobs.policy import PolicyError, options_of, parse_policy
 from portcall.core.jobs.values import value_reader
 from portcall.protos.portcall.v1.options_pb2 import JobOptions
@@ -28,13 +28,10 @@ class Policies:
 
     def __init__(self) -> None:
         self._faults: dict[str, str] = {}
-        self._seen: set[str] = set()
-        """Fingerprints of contracts that need not be read again, since nothing was read between."""
-
-    @property
-    def has_faults(self) -> bool:
-        """Whether there are methods that cannot be jobs."""
-        return bool(self._faults)
+        self._last = ""
+        """Fingerprint of the contract that was read last, and need not be read again."""
+        self.version = 0
+        """Rises with each contract that is read."""
 
     def fault(self, method: str) -> str:
         """Return why there can be no new jobs of a method, in words; empty if there can."""
@@ -42,9 +39,10 @@ class Policies:
 
     def read(self, contract: Contract, worker: str) -> Iterator[tuple[str, JobOptions, ReadValue | None]]:
         """Yield the options of each method of a contract that can have jobs; remember what is wrong with the others."""
-        if self._seen == {contract.fingerprint}:
+        if self._last == contract.fingerprint:
             return
-        self._seen = {contract.fingerprint}
+        self._last = contract.fingerprint
+        self.version += 1
         pool: descriptor_pool.DescriptorPool | None = None
         declared = dict(_methods(contract.files))
         for path, kind in contract.kinds.items():
@@ -90,10 +88,6 @@ def _methods(files: tuple[FileDescriptorProto, ...]) -> Iterator[tuple[str, Meth
 def _pool(files: tuple[FileDescriptorProto, ...]) -> descriptor_pool.DescriptorPool:
     """Return a pool of these files alone; protobuf's default pool belongs to the code of this process."""
     pool = descriptor_pool.DescriptorPool()
-    names = {file.name for file in files}
-    for name, serialised in WELL_KNOWN_FILES.items():
-        if name not in names:
-            pool.AddSerializedFile(serialised)
     for file in files:
         pool.AddSerializedFile(file.SerializeToString())
     return pool

@@ -19,6 +19,7 @@ from portcall.wire.metadata import is_forwarded, is_legal
 
 IDS_MAX = 10_000
 JOBS_MAX = 10_000
+METHODS_REMEMBERED_MAX = 10_000
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
 METADATA_ENTRIES_MAX = 100
 TIME_MAX = 253_402_300_800.0
@@ -35,25 +36,30 @@ class BadRequestError(PortcallError):
 
 
 class Submissions:
-    """Turns messages into submissions. What is fine once, a method's name, is not looked at again."""
+    """Turns messages into submissions. A method that is fine is not looked at again until another contract comes."""
 
     def __init__(self, policies: Policies, message_bytes_max: int) -> None:
         self._policies = policies
         self._bytes_max = message_bytes_max
         self._methods: set[str] = set()
+        """Those that are fine."""
+        self._version = policies.version
 
     def read(
         self, messages: Iterable[jobs_pb2.Submission], now: float, parent_attempt: int | None = None
     ) -> list[Submission | Submitted]:
         """Return for each message a submission, or how it is refused."""
         read: list[Submission | Submitted] = []
+        if self._version != self._policies.version or len(self._methods) > METHODS_REMEMBERED_MAX:
+            self._version = self._policies.version
+            self._methods.clear()
         methods, bytes_max = self._methods, self._bytes_max
         for message in messages:
             fields = message.ListFields()
             # Almost all submissions have nothing but a method (1) and a request (2).
             if len(fields) == 2 and fields[1][0].number == 2 and fields[0][0].number == 1:  # noqa: PLR2004
                 method, request = fields[0][1], fields[1][1]
-                if method in methods and len(request) <= bytes_max and not self._policies.has_faults:
+                if method in methods and len(request) <= bytes_max:
                     read.append(Submission(method, request))
                     continue
             read.append(self._read(message, now, parent_attempt))
@@ -61,18 +67,16 @@ class Submissions:
 
     def check(self, method: str, request_bytes: int) -> Submitted | None:
         """Return why there can be no job of this method with a request of this size; None if there can."""
-        if method not in self._methods:
-            if not _METHOD.fullmatch(method):
-                words = f"method is {method[:80]!r}; it should be like /package.Service/Method"
-                return refused(INVALID_ARGUMENT, words)
-            if len(self._methods) > IDS_MAX:
-                self._methods.clear()
-            self._methods.add(method)
+        if not _METHOD.fullmatch(method):
+            return refused(INVALID_ARGUMENT, f"method is {method[:80]!r}; it should be like /package.Service/Method")
         if request_bytes > self._bytes_max:
             words = f"the request has {request_bytes:,} bytes; at most {self._bytes_max:,} may be (--message-bytes-max)"
             return refused(INVALID_ARGUMENT, words)
         fault = self._policies.fault(method)
-        return refused(FAILED_PRECONDITION, fault) if fault else None
+        if fault:
+            return refused(FAILED_PRECONDITION, fault)
+        self._methods.add(method)
+        return None
 
     def _read(self, message: jobs_pb2.Submission, now: float, parent_attempt: int | None) -> Submission | Submitted:
         fault = self.check(message.method, len(message.request))

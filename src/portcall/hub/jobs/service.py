@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -55,6 +55,9 @@ ATTEMPT_KEY = "portcall-job-attempt"
 
 Request = TypeVar("Request", bound=Message)
 
+Answering = Callable[[Any, Context], Awaitable[Message]]
+Streaming = Callable[[JobKeeper, Any, Context], Awaitable[None]]
+
 
 class JobsService:
     """Answers for a keeper; without one, it says how to get one."""
@@ -73,7 +76,7 @@ class JobsService:
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the service for a `grpc.aio.Server`."""
-        unary = {
+        unary: dict[str, tuple[type[Message], Answering]] = {
             "Submit": (jobs_pb2.SubmitRequest, self._submit),
             "Get": (jobs_pb2.GetRequest, self._get),
             "List": (jobs_pb2.ListRequest, self._list),
@@ -85,7 +88,7 @@ class JobsService:
             "TriggerSchedule": (jobs_pb2.TriggerScheduleRequest, self._trigger_schedule),
             "DeleteSchedule": (jobs_pb2.DeleteScheduleRequest, self._delete_schedule),
         }
-        streams = {
+        streams: dict[str, tuple[type[Message], Streaming]] = {
             "Watch": (jobs_pb2.WatchRequest, serve_watch),
             "ReadReplies": (jobs_pb2.ReadRepliesRequest, serve_replies),
             "Backup": (jobs_pb2.BackupRequest, stream_backup),
@@ -169,7 +172,7 @@ class JobsService:
         return jobs_pb2.CancelReply(states=_state_numbers(ids, states), children=len(stopped))
 
     async def _unfinished_children(self, ids: Sequence[int]) -> list[int]:
-        """Return the descendants of jobs that a cancellation would reach, as far as they are few enough to be counted."""
+        """Return the descendants of jobs that a cancellation reaches, if they are few enough to be counted."""
         generation, found = list(ids), list[int]()
         while generation and len(found) < JOBS_MAX:
             generation = await self._keeper.store.read(lambda reader, parents=generation: _children(reader, parents))  # type: ignore[misc]
@@ -282,7 +285,7 @@ def _check_all_refused(submitted: Sequence[Submitted]) -> None:
     """Fail the whole call if nothing was stored because the hub or its store could not."""
     if submitted and submitted[0].status in (RESOURCE_EXHAUSTED, UNAVAILABLE):
         first = submitted[0]
-        if all([one.status == first.status and one.details == first.details for one in submitted]):
+        if all(one.status == first.status and one.details == first.details for one in submitted):
             raise _RefusedError(first.status, first.details)
 
 
@@ -321,13 +324,13 @@ def _children(reader: Reader, parents: Sequence[int]) -> list[int]:
 
 
 def _state_numbers(ids: Sequence[int], states: dict[int, JobState]) -> list[jobs_pb2.JobState]:
-    return [jobs_pb2.JobState.ValueType(states.get(job, 0)) for job in ids]
+    return [cast("jobs_pb2.JobState", int(states.get(job, 0))) for job in ids]
 
 
 # --- handlers ---------------------------------------------------------------------------------------------------------
 
 
-def _answering(kind: type[Request], answer: Callable[[Any, Context], Awaitable[Message]]) -> Any:
+def _answering(kind: type[Request], answer: Answering) -> Any:
     """Return the behaviour of a unary method: bytes in, bytes out, and what goes wrong as a status in words."""
 
     async def serve(serialised: bytes, context: Context) -> bytes:
@@ -344,9 +347,7 @@ def _answering(kind: type[Request], answer: Callable[[Any, Context], Awaitable[M
     return serve
 
 
-def _streaming(
-    kind: type[Request], keeper: JobKeeper, serve_stream: Callable[[JobKeeper, Any, Context], Awaitable[None]]
-) -> Any:
+def _streaming(kind: type[Request], keeper: JobKeeper, serve_stream: Streaming) -> Any:
     async def serve(serialised: bytes, context: Context) -> None:
         try:
             await serve_stream(keeper, _parsed(kind, serialised), context)

@@ -2,7 +2,7 @@
 
 Theory of operation. Ids that come are first entered among the waiters, and then the store is asked for their states; so
 a job that ends in between is told by one or the other, and by whoever is first only. Ends gather while the last reply
-is being written, and go out together. What a slow reader leaves is kept by id and read from the store when its turn comes.
+is being written, and go out together. What a slow reader leaves is kept by id, and read from the store in its turn.
 """
 
 import asyncio

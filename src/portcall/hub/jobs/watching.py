@@ -6,7 +6,7 @@ numbers that it can be resumed by, whether it came a second or a day ago, and a 
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from portcall.core.jobs.history import LOG, Happening, history
 from portcall.core.jobs.identity import id_text, parse_id
@@ -126,7 +126,7 @@ def _event(job: int, event: Happening, row: JobRow) -> jobs_pb2.Event:
         message.attempt_ended.CopyFrom(attempt_message(event.ended))
         message.status, message.details = event.ended.status, event.ended.details
     elif event.state is not None:
-        message.state = jobs_pb2.JobState.ValueType(event.state)
+        message.state = cast("jobs_pb2.JobState", int(event.state))
         if event.state in ENDED:
             message.status, message.details = row.status or 0, row.details
     return message

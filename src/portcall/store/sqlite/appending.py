@@ -1,7 +1,7 @@
 """New jobs, and jobs that start."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 
 from portcall.core.jobs.batch import (
@@ -16,11 +16,12 @@ from portcall.core.jobs.batch import (
     MethodOptionsRow,
     NewJob,
 )
-from portcall.core.jobs.states import CANCELLED, FAILED, READY, RUNNING, SUCCEEDED, WAITING, JobState
+from portcall.core.jobs.states import CANCELLED, CANCELLING, FAILED, READY, RUNNING, SUCCEEDED, WAITING, JobState
 from portcall.store.sqlite.transaction import PAYLOAD_BYTES_IN_ROW_MAX, Transaction, json_pairs
 
 _method_and_state = itemgetter(NewJob._fields.index("method"), NewJob._fields.index("state"))
 _key = itemgetter(NewJob._fields.index("key"))
+_parent = itemgetter(NewJob._fields.index("parent"))
 
 
 def number_methods(tx: Transaction, methods: Sequence[MethodOptionsRow]) -> None:
@@ -40,7 +41,7 @@ def append(tx: Transaction, batch: Batch) -> None:
     """Store new jobs, but for those whose key is taken or whose parents will not do."""
     jobs: Sequence[NewJob] = batch.appends
     parents: dict[int, set[int]] = {}
-    if batch.dependencies or any(map(_key, jobs)):
+    if batch.dependencies or any(map(_key, jobs)) or any(map(_parent, jobs)):
         jobs, parents = _acceptable(tx, batch)
     rows: Sequence[NewJob] = jobs
     large = [job for job in jobs if _is_large(job.request)]
@@ -64,6 +65,7 @@ def _acceptable(tx: Transaction, batch: Batch) -> tuple[list[NewJob], dict[int, 
     wanted = {(job.method, job.key) for job in batch.appends if job.key is not None}
     keys = {(method, key): job for method, key, job, _ in tx.all("find_keys", json_pairs(wanted))}
     named = {parent for _, parent in batch.dependencies} | set(keys.values())
+    named |= {job.parent for job in batch.appends if job.parent is not None}
     states = {job: JobState(state) for job, state in tx.ids("states", named)}
     parents: dict[int, list[int]] = {}
     for job, parent in batch.dependencies:
@@ -74,9 +76,9 @@ def _acceptable(tx: Transaction, batch: Batch) -> tuple[list[NewJob], dict[int, 
         if holder is not None and not (row.id in batch.replaceable and states[holder] in (FAILED, CANCELLED)):
             tx.existing[row.id] = Existing(holder, states[holder])
             continue
-        bad = [parent for parent in parents.get(row.id, ()) if states.get(parent) in (None, FAILED, CANCELLED)]
-        if bad:
-            tx.refused[row.id] = BadParent(bad[0], states.get(bad[0]))
+        bad = _bad_parent(row, parents.get(row.id, ()), states)
+        if bad is not None:
+            tx.refused[row.id] = bad
             continue
         waits_for = {parent for parent in parents.get(row.id, ()) if states[parent] is not SUCCEEDED}
         if waits_for:
@@ -90,6 +92,14 @@ def _acceptable(tx: Transaction, batch: Batch) -> tuple[list[NewJob], dict[int, 
     if freed:
         tx.ids("free_keys", freed)
     return accepted, waits
+
+
+def _bad_parent(row: NewJob, waits_for: Iterable[int], states: Mapping[int, JobState]) -> BadParent | None:
+    """Return the job because of which a new one cannot be, if there is one."""
+    if row.parent is not None and states.get(row.parent) in (None, CANCELLING, CANCELLED):
+        return BadParent(row.parent, states.get(row.parent))
+    bad = (parent for parent in waits_for if states.get(parent) in (None, FAILED, CANCELLED))
+    return next((BadParent(parent, states.get(parent)) for parent in bad), None)
 
 
 def _wait(tx: Transaction, stored: dict[int, NewJob], parents: dict[int, set[int]]) -> None:

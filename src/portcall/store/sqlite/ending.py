@@ -1,13 +1,16 @@
 """What attempts tell, how jobs end, and what follows from it for others."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TypeVar
 
 from portcall.core.jobs.batch import Again, AttemptOutcome, Checkpoint, End, Flow, Note, Reply, Revival
 from portcall.core.jobs.causes import ASKED, PARENT_UNSUCCESSFUL, WITH_PARENT
 from portcall.core.jobs.states import CANCELLED, CANCELLING, READY, RUNNING, SUCCEEDED, WAITING
 from portcall.store.sqlite.transaction import PAYLOAD_BYTES_IN_ROW_MAX, Transaction
+
+_move_of_end = itemgetter(*map(End._fields.index, ("method", "was", "state")))
 
 Told = TypeVar("Told", Note, Reply, Checkpoint)
 Over = TypeVar("Over", End, Again)
@@ -42,8 +45,8 @@ def end(tx: Transaction, ends: Sequence[End]) -> None:
     recorded = _fenced(tx, "end_jobs", ends, rows)
     if large:
         tx.each("add_large_replies", [(row.job, row.reply) for row in large if row.job not in tx.stale])
-    for row in recorded:
-        tx.move(row.method, row.was, row.state)
+    for (method, was, state), jobs in Counter(map(_move_of_end, recorded)).items():
+        tx.move(method, was, state, jobs)
     if tx.one("has_dependencies") == (1,):
         _let_go(tx, [row.job for row in recorded if row.state == SUCCEEDED])
         _cancel_dependents(tx, [row.job for row in recorded if row.state != SUCCEEDED])

@@ -35,6 +35,9 @@ second or two, is copied once."""
 LOG_BYTES_MAX = 64 << 20
 """What the log is cut back to after it has had to grow."""
 
+STATEMENTS_CACHED = 512
+"""Compiled statements that are kept; some are long, and there is one for each number of rows and kind of columns."""
+
 BUSY_S = 5.0
 """How long to wait for another program that looks into the file."""
 
@@ -126,7 +129,9 @@ def open_database(path: Path) -> sqlite3.Connection:
         raise StoreNotOursError(f"this Python has SQLite {sqlite3.sqlite_version}; jobs need {wanted} or newer")
     is_new = _check_place(path)
     with translated(path):
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_CACHED
+        )
         try:
             if is_new:
                 connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")

@@ -28,6 +28,7 @@ def _forget(tx: Transaction, rows: list[tuple[int, int, int]]) -> None:
         if tx.connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]:  # noqa: S608  # a name above
             tx.connection.execute(f"DELETE FROM {table} WHERE job IN (SELECT value FROM json_each(?))", (jobs,))  # noqa: S608
     tx.all("forget", jobs)
+    tx.all("keep_last_forgotten", max(row[0] for row in rows))
     for _, method, state in rows:
         tx.counted[method, state] -= 1
     tx.purged += len(rows)

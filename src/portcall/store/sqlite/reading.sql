@@ -24,8 +24,8 @@ SELECT EXISTS (SELECT 1 FROM job WHERE state = $READY AND method = ?);
 SELECT min(due_at) FROM job WHERE state = $SCHEDULED;
 
 -- name: last_job
--- The highest id.
-SELECT coalesce(max(id), 0) FROM job;
+-- The highest id that a job has or had.
+SELECT max(forgotten.last_job, coalesce((SELECT max(id) FROM job), 0)) FROM forgotten;
 
 -- name: schedules
 -- All schedules.

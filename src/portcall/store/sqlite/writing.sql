@@ -188,8 +188,13 @@ UPDATE job SET state = $READY WHERE id IN (SELECT value FROM json_each(?));
 SELECT min(due_at) FROM job WHERE state = $SCHEDULED;
 
 -- name: expired
--- Ended jobs that are to be forgotten.
-SELECT id, method, state FROM job WHERE expires_at <= ? AND expires_at IS NOT NULL ORDER BY expires_at, id LIMIT ?;
+-- Ended jobs that are to be forgotten. Steps stay as long as the job that may ask for them again.
+SELECT id, method, state FROM job WHERE expires_at <= ? AND expires_at IS NOT NULL AND (
+    step IS NULL OR NOT EXISTS (
+        SELECT 1 FROM job AS parent
+        WHERE parent.id = job.parent AND parent.state NOT IN ($SUCCEEDED, $FAILED, $CANCELLED)
+    )
+) ORDER BY expires_at, id LIMIT ?;
 
 -- name: forgettable
 -- Those of these jobs that have ended.
@@ -199,6 +204,10 @@ WHERE id IN (SELECT value FROM json_each(?)) AND state IN ($SUCCEEDED, $FAILED, 
 -- name: forget
 -- Forget jobs; what belongs to them is forgotten by `forget_from`.
 DELETE FROM job WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: keep_last_forgotten
+-- Keep the highest of the ids that are forgotten.
+UPDATE forgotten SET last_job = ?1 WHERE last_job < ?1;
 
 -- name: put_schedules
 -- Create or replace schedules.

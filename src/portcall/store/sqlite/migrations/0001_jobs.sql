@@ -142,6 +142,13 @@ CREATE TABLE schedule (
     last_job INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- The highest id that was ever forgotten: it must not be given to another job, even if the clock was set back.
+CREATE TABLE forgotten (
+    last_job INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO forgotten (last_job) VALUES (0);
+
 -- How many jobs of each method are in each state.
 CREATE TABLE tally (
     method INTEGER NOT NULL,
