@@ -16,7 +16,18 @@ from portcall._version import __version__
 from portcall.cli.backup import backup
 from portcall.cli.ending import stop_signals
 from portcall.cli.exits import FailedError
-from portcall.cli.options import as_json, count, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
+from portcall.cli.options import (
+    as_json,
+    count,
+    exit_with_stdin,
+    file_path,
+    log_level,
+    seconds,
+    setting,
+    size,
+    span,
+    start_logging,
+)
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
@@ -162,8 +173,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--queue-bytes-max",
     "Most bytes that calls which wait may hold together.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.limits.bytes_waiting_max,
     shown=f"{_CONFIG.limits.bytes_waiting_max >> 20} MiB",
     variable="PORTCALL_HUB_QUEUE_BYTES_MAX",
@@ -171,8 +182,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--message-bytes-max",
     "Largest message of a call, either way.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.message_bytes_max,
     shown=f"{_CONFIG.message_bytes_max >> 20} MiB",
     variable="PORTCALL_HUB_MESSAGE_BYTES_MAX",
@@ -196,8 +207,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--link-bytes-max",
     "Most bytes kept for a worker or client that does not read; past it, its link is ended.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.link_bytes_max,
     shown=f"{_CONFIG.link_bytes_max >> 20} MiB",
     variable="PORTCALL_HUB_LINK_BYTES_MAX",
@@ -205,7 +216,7 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--ping-interval",
     "How often a silent link is asked whether it lives; the fourth time without an answer it counts as lost.",
-    type=seconds,
+    type=span,
     metavar="S",
     default=_CONFIG.liveness.ping_interval_s,
     variable="PORTCALL_HUB_PING_INTERVAL",

@@ -137,6 +137,13 @@ class ScriptedJobs:
         return job
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that has no event, one turn of the loop after the other."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # there is no event
+            await asyncio.sleep(0.001)
+
+
 def _serialized(message: Any) -> bytes:
     serialized: bytes = message.SerializeToString()
     return serialized

@@ -11,8 +11,7 @@ import pytest
 import portcall
 from portcall.client.jobs import submitting, waiting
 
-from ..stage import until
-from .scripted import ScriptedJobs
+from .scripted import ScriptedJobs, until
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import portcall
 from portcall.jobs import JobState, StateChanged
 from portcall.testing import SyncFleet
 
-from .ports import Dock, Manifest, PortStub, Refusal, WatchRequest, add
+from .ports import Dock, Manifest, PortStub, Refusal, Sighting, WatchRequest, add
 
 
 class Blocking(Dock):
@@ -30,13 +30,7 @@ class Blocking(Dock):
 
     def Watch(self, request: WatchRequest, context: Any) -> Any:
         for number in range(request.count):
-            yield portcall_sighting(number)
-
-
-def portcall_sighting(number: int) -> Any:
-    from harbour_pb2 import Sighting
-
-    return Sighting(number=number)
+            yield Sighting(number=number)
 
 
 @pytest.fixture
