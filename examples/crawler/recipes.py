@@ -31,7 +31,7 @@ async def fan_out(crawler, sites):
     return sum([(await job).words for job in jobs])
 
 
-async def follow(crawler, job):
+async def follow(job):
     async for event in job.events():
         match event:
             case portcall.jobs.Progressed(done=done, total=total, note=note):

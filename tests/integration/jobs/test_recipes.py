@@ -56,7 +56,7 @@ async def test_recipes_work(crawler: Any, example: dict[str, ModuleType], capsys
     sites = [f"{number}.example" for number in range(10)]
     assert await recipes.fan_out(crawler, sites) == await recipes.fan_out(crawler, sites) == 100
     report = await crawler.Report.submit(recipes.ReportRequest(site="a.example", paths=["/", "/news"]))
-    await recipes.follow(crawler, report)
+    await recipes.follow(report)
     late = await crawler.Crawl.submit(request, delay=3_600)
     assert await recipes.give_up(late) is None
     capsys.readouterr()
