@@ -21,9 +21,13 @@ async def test_example(processes: Processes, tmp_path: Path) -> None:
     node = await processes.spawn(*node_command(POLYGLOT / "client.js"), **node_environment(), PORTCALL_HUB=hub.address)
     await node.wait()
     assert node.stdout == "Hello Ada, from Node\n"
-    python = await processes.spawn(sys.executable, str(GREETER / "client.py"), PORTCALL_HUB=hub.address)
-    await python.wait()
-    assert python.stdout == "".join(f"Hello {name}, from Node\n" for name in EVERYBODY)
+    for client in ("client.py", "script.py"):
+        python = await processes.spawn(sys.executable, str(GREETER / client), PORTCALL_HUB=hub.address)
+        await python.wait()
+        assert python.stdout == "".join(f"Hello {name}, from Node\n" for name in EVERYBODY)
+    listing = await processes.start("call", "--list", "greet.Greeter", PORTCALL_HUB=hub.address)
+    await listing.wait()
+    assert listing.stdout == "greet.Greeter/SayHello\n"
     server.terminate()
     # It says that it is not serving before it goes; the sidecar sees one or the other first.
     await sidecar.line("(has gone|says that it is not serving); withdrawn until it is")

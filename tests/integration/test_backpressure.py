@@ -7,6 +7,9 @@ import pytest
 from interop.service import Context, InteropStub
 from interop_pb2 import InputReply, StreamRequest, UnaryReply, UnaryRequest
 
+from portcall.hub import HubConfig
+from portcall.wire.limits import WINDOW_BYTES
+
 from .servicers import Source, echo, number
 from .stage import Stage, until
 
@@ -14,6 +17,10 @@ MESSAGE_BYTES = 65_536
 MESSAGES = 2_000
 # A window at each end and HTTP/2's on the way, with all that grpcio reads ahead: far less than the whole stream.
 READ_AHEAD_MAX = MESSAGES // 4
+
+UPLOADS = 20
+UPLOAD_AHEAD_MAX = HubConfig().window_bytes + 4 * WINDOW_BYTES
+"""The windows of the client's connection and of the worker's link, and what the sides have in their hands."""
 
 
 @pytest.fixture(params=["native", "channel"])
@@ -71,6 +78,36 @@ async def test_slow_handler_holds_up_its_client_alone(stage: Stage, way: str) ->
     assert sent < READ_AHEAD_MAX
     go_on.set()
     assert await slow == InputReply(messages=MESSAGES // 4)
+
+
+async def test_what_many_clients_send_ahead_of_a_slow_handler_is_bounded(stage: Stage, way: str) -> None:
+    sent = 0
+    are_over = asyncio.Event()
+
+    async def never_read(requests: AsyncIterator[StreamRequest], context: Context) -> InputReply:
+        await are_over.wait()
+        return InputReply()
+
+    async def requests() -> AsyncIterator[StreamRequest]:
+        nonlocal sent
+        body = bytes(MESSAGE_BYTES)
+        while True:
+            yield StreamRequest(body=body)
+            sent += 1
+
+    hub = await stage.hub()
+    await stage.worker(hub.address, StreamingInputCall=never_read, UnaryCall=echo)
+    stub = stub_by(way, stage, hub.address)
+    calls = [stub.StreamingInputCall(requests()) for _ in range(UPLOADS)]
+    before = -1
+    while sent != before or sent < UPLOADS:
+        before = sent
+        for _ in range(50):
+            await stub.UnaryCall(UnaryRequest(body=bytes(1_000)))
+        assert sent * MESSAGE_BYTES < UPLOADS * UPLOAD_AHEAD_MAX
+    are_over.set()
+    for call in calls:
+        assert await call == InputReply()
 
 
 async def test_client_that_reads_nothing_can_still_cancel(stage: Stage, way: str) -> None:

@@ -15,6 +15,7 @@ HUB_SERVICES = [
     "grpc.reflection.v1alpha.ServerReflection",
     "portcall.v1.Fleet",
     "portcall.v1.Hub",
+    "portcall.v1.Jobs",
 ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -13,7 +14,10 @@ from portcall.errors import ConfigurationError
 from portcall.hub import Hub
 from portcall.protos.portcall.v1.fleet_pb2 import WorkerStatus
 from portcall.wire.access import resolve_access
+from portcall.wire.limits import Liveness
+from portcall.worker import upstream_access
 from portcall.worker.sidecar import Sidecar, SidecarConfig
+from portcall.worker.upstream import PROBE
 
 from .servicers import Gate, Named, echo
 from .stage import LONG_S, Stage, status_of, until
@@ -221,6 +225,79 @@ async def test_unavailable_by_the_servers_own_word_stays_as_it_is(upstreams: Ups
     await upstreams.joined(await upstreams.serving(UnaryCall=refuse), hub.address)
     status = await status_of(upstreams.stage.native_stub(hub.address).UnaryCall(UnaryRequest()))
     assert status == (grpc.StatusCode.UNAVAILABLE, "closed on Mondays")
+
+
+@pytest.mark.parametrize("has_health", [True, False], ids=["health", "connection"])
+async def test_leaves_when_its_server_falls_silent_and_comes_back_with_its_answers(
+    upstreams: UpstreamStage, has_health: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = upstreams.stage
+    hub, upstream = await stage.hub(), upstreams.upstream("127.0.0.1:0")
+    await upstream.start(health=Health(SERVING) if has_health else None, UnaryCall=Named(b"one").handle)
+    wire = await stage.proxy(upstream.address)
+    upstream.address = wire.address
+    await upstreams.joined(upstream, hub.address, liveness=Liveness(ping_interval_s=0.05))
+    wire.hold()
+    await stage.fleet(hub.address).when_state()
+    await until(lambda: "answers nothing, though its connection holds; withdrawn until it does" in caplog.text)
+    wire.release()
+    assert await call_named(stage, hub) == b"one"
+
+
+async def test_calls_of_a_silent_server_go_on_and_may_still_be_answered(upstreams: UpstreamStage) -> None:
+    stage, gate = upstreams.stage, Gate()
+    hub, upstream = await stage.hub(), upstreams.upstream("127.0.0.1:0")
+    await upstream.start(UnaryCall=gate.handle)
+    wire = await stage.proxy(upstream.address)
+    upstream.address = wire.address
+    await upstreams.joined(upstream, hub.address, liveness=Liveness(ping_interval_s=0.05))
+    call = stage.native_stub(hub.address).UnaryCall(UnaryRequest(body=b"late"))
+    await gate.when_begun()
+    wire.hold()
+    await stage.fleet(hub.address).when_state(DRAINING)
+    gate.opened.set()
+    wire.release()
+    assert await call == UnaryReply(body=b"late")
+
+
+async def test_calls_of_a_silent_server_end_when_it_answers_no_ping_either(
+    upstreams: UpstreamStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream_access, "KEEPALIVE_S", 0.1)
+    monkeypatch.setattr(upstream_access, "KEEPALIVE_ANSWER_S", 0.1)
+    stage, gate = upstreams.stage, Gate()
+    hub, upstream = await stage.hub(), upstreams.upstream("127.0.0.1:0")
+    await upstream.start(UnaryCall=gate.handle)
+    wire = await stage.proxy(upstream.address)
+    upstream.address = wire.address
+    await upstreams.joined(upstream, hub.address)
+    call = stage.native_stub(hub.address).UnaryCall(UnaryRequest(body=b"lost"))
+    await gate.when_begun()
+    wire.hold()
+    code, details = await status_of(call)
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert details.startswith(f"The upstream {wire.address} is not available: ")
+
+
+async def test_server_that_is_asked_and_answers_stays(
+    upstreams: UpstreamStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = asyncio.Event()
+
+    class Asked(grpc.aio.ServerInterceptor):
+        async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+            if details.method == PROBE:
+                asked.set()
+            return await continuation(details)
+
+    hub, upstream = await upstreams.stage.hub(), upstreams.upstream()
+    await upstream.start(interceptors=(Asked(),), UnaryCall=Named(b"one").handle)
+    await upstreams.joined(upstream, hub.address, liveness=Liveness(ping_interval_s=0.01, pings_missed_max=10_000))
+    for _ in range(3):
+        await asked.wait()
+        asked.clear()
+    await upstreams.stage.fleet(hub.address).when_state(READY)
+    assert "withdrawn" not in caplog.text
 
 
 # --- stopping --------------------------------------------------------------------------------------------------------

@@ -63,10 +63,12 @@ class Upstream:
         handlers: Sequence[grpc.GenericRpcHandler] = (),
         services: Sequence[str] = (SERVICE,),
         pool: DescriptorPool | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         **methods: Any,
     ) -> None:
         """Serve `Interop` with these methods, or other handlers; and reflection, if there are `services`."""
-        server = self._server = grpc.aio.server()
+        server = self._server = grpc.aio.server(interceptors=interceptors)
         if methods:
             registers(scripted(**methods))(server)
         server.add_generic_rpc_handlers(tuple(handlers))
@@ -75,7 +77,10 @@ class Upstream:
         if services:
             names = (*services, reflection.SERVICE_NAME, *(["grpc.health.v1.Health"] if health else []))
             reflection.enable_server_reflection(names, server, pool=pool or Default())
-        port = server.add_insecure_port(self.address)
+        if credentials is None:
+            port = server.add_insecure_port(self.address)
+        else:
+            port = server.add_secure_port(self.address, credentials)
         self.address = self.address.replace(":0", f":{port}")
         await server.start()
 

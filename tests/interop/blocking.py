@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 import interop_pb2_grpc
@@ -13,6 +13,9 @@ from .routes import Route
 from .service import registers
 
 T = TypeVar("T")
+
+Use: TypeAlias = Callable[[Callable[[grpc.Channel], Any]], Awaitable[Any]]
+"""Calls a function with a blocking channel, in a thread; returns what it returns."""
 
 WAIT_S = 60.0
 """How long a thread waits before the test fails."""

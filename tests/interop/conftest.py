@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 from interop_pb2_grpc import InteropServicer
 
+from .blocking import Use, with_channel
 from .routes import ROUTES, Route
 from .service import InteropStub
 from .servicers import CoroutineServicer, ThreadServicer
@@ -27,3 +28,9 @@ def servicer(request: pytest.FixtureRequest) -> InteropServicer:
 async def stub(route: Route, servicer: InteropServicer) -> InteropStub:
     """Calls the reference servicer; the case runs with each of its forms."""
     return await route.open(servicer)
+
+
+@pytest.fixture
+def blocking(route: Route, servicer: InteropServicer) -> Use:
+    """Calls the reference servicer from a thread; the case runs with each of its forms."""
+    return lambda use: with_channel(route, servicer, use)

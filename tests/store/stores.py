@@ -1,4 +1,4 @@
-"""The kinds of store that there are. A new one is added to `STORES`, and runs every test here but those of `sqlite/`."""
+"""The kinds of store that there are. A new one is added to `STORES` and runs every test here but those of `sqlite/`."""
 
 from collections.abc import Callable
 from pathlib import Path

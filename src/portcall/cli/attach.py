@@ -10,7 +10,8 @@ import click
 from portcall.cli.ending import exit_within, stop_signals
 from portcall.cli.exits import EXIT_DONE
 from portcall.cli.options import count, exit_with_stdin, hub_access, log_level, seconds, setting, start_logging
-from portcall.wire.access import Access
+from portcall.cli.upstream_options import upstream_tls
+from portcall.wire.access import Access, Tls
 from portcall.worker.learning import read_descriptor_set
 from portcall.worker.server import GRACE_S_DEFAULT, SLOTS_DEFAULT
 from portcall.worker.sidecar import Sidecar, SidecarConfig
@@ -27,6 +28,7 @@ Examples:
   portcall attach --upstream localhost:50051
   portcall attach --upstream unix:/run/app.sock --hub hub:7070
   portcall attach --upstream localhost:50051 --service shop.Cart
+  portcall attach --upstream shop.internal:443 --upstream-tls-ca ca.pem
 
 \b
 Where the upstream has no server reflection:
@@ -46,6 +48,14 @@ second one stops at once."""
     variable="PORTCALL_ATTACH_UPSTREAM",
     shown="none; it is required",
     is_needed=True,
+)
+@upstream_tls
+@setting(
+    "--upstream-authority",
+    "Name that the upstream is called by, and that its certificate has to have.",
+    metavar="NAME",
+    variable="PORTCALL_ATTACH_UPSTREAM_AUTHORITY",
+    shown="that in --upstream",
 )
 @hub_access
 @setting(
@@ -92,6 +102,8 @@ second one stops at once."""
 def attach(
     *,
     upstream: str | None,
+    upstream_tls: Tls | None,
+    upstream_authority: str | None,
     access: Access,
     descriptor_set: Path | None,
     service: tuple[str, ...] | None,
@@ -107,7 +119,14 @@ def attach(
     if upstream is None:
         raise click.UsageError("which server? Say --upstream HOST:PORT or unix:PATH", click.get_current_context())
     config = SidecarConfig(
-        upstream=upstream, access=access, descriptor_set=descriptor_set, services=service or (), slots=slots, name=name
+        upstream=upstream,
+        upstream_tls=upstream_tls,
+        upstream_authority=upstream_authority,
+        access=access,
+        descriptor_set=descriptor_set,
+        services=service or (),
+        slots=slots,
+        name=name,
     )
     sidecar = Sidecar(config)
     start_logging(log_level)

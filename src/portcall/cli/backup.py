@@ -40,7 +40,9 @@ metadata of all jobs: keep it as safe as the hub's own."""
 @hub_access
 @as_json
 def backup(*, file: Path, access: Access, is_json: bool) -> None:
-    """Copy all jobs and schedules of a hub to FILE, consistently, while it goes on.
+    """Copy all jobs of a hub to FILE.
+
+    That is a consistent copy, with the schedules, and the hub goes on meanwhile.
 
     FILE appears when the copy is whole and flushed to the disk, and then takes the place of one that was there before.
     """

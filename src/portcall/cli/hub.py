@@ -51,12 +51,12 @@ _CONFIG = HubConfig()
     epilog="""\b
 Examples:
   portcall hub                                     this machine only
-  portcall hub --store jobs.db                     and it keeps jobs, in this file
+  portcall hub --store jobs.db                     keeps jobs in a file
   portcall hub --listen unix:/run/portcall.sock    programs of this user alone
   portcall hub --listen 0.0.0.0:7070 --insecure    a network that is guarded
   portcall hub --listen 0.0.0.0:7070 --tls-cert hub.pem --tls-key hub.key
       --token-file tokens                          any network
-  portcall hub backup copy.db                      copy the jobs of a hub that runs
+  portcall hub backup copy.db                      a copy of its jobs
 
 Certificates and tokens are taken from their files anew when these change. Instead of --token-file, PORTCALL_TOKEN may
 hold one token that is good for workers and clients. docs/security.md shows how to make all of it.
@@ -197,6 +197,14 @@ With --json the hub prints one line to stdout, when it is ready:
     variable="PORTCALL_HUB_STREAMS_MAX",
 )
 @setting(
+    "--window-bytes",
+    "What a native call may send ahead of a slow worker, and a link in one round trip.",
+    type=size,
+    metavar="SIZE",
+    default=_CONFIG.window_bytes,
+    variable="PORTCALL_HUB_WINDOW_BYTES",
+)
+@setting(
     "--links-max",
     "Most workers and clients at once.",
     type=count,
@@ -244,6 +252,7 @@ def hub(
     queue_bytes_max: int,
     message_bytes_max: int,
     streams_max: int,
+    window_bytes: int,
     links_max: int,
     link_bytes_max: int,
     ping_interval: float,
@@ -264,6 +273,7 @@ def hub(
         grace_s=grace,
         message_bytes_max=message_bytes_max,
         streams_max=streams_max,
+        window_bytes=window_bytes,
         links_max=links_max,
         link_bytes_max=link_bytes_max,
         liveness=Liveness(ping_interval_s=ping_interval),

@@ -22,6 +22,10 @@ TLS_LACKING = "--tls-cert and --tls-key, so that nobody can listen in"
 TOKENS_LACKING = "--token-file, so that not everybody can join ('portcall token' makes one)"
 
 
+WINDOW_BYTES_MIN, WINDOW_BYTES_MAX = 65_536, 1_073_741_824
+"""HTTP/2 begins with the one (RFC 9113, 6.9.2), but for a byte, and has little room above the other."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubConfig:
     """Settings of a hub. Times in seconds, sizes in bytes.
@@ -57,6 +61,11 @@ class HubConfig:
     streams_max: int = 1_000
     """Calls of one native connection at once; more wait at their client, as HTTP/2 has it (RFC 9113, 5.1.2)."""
 
+    window_bytes: int = 1_048_576
+    """What one stream may send ahead of its reader: a native call, whose reader may be slow, or a whole link, which is
+    always read. The hub may so have to hold as much for each native call that uploads; and a link brings at most as
+    much in each round trip: 50 MB/s where that takes 20 ms."""
+
     links_max: int = 20_000
     """Links at once; past it a hello is refused."""
 
@@ -88,6 +97,10 @@ class HubConfig:
             )
         if self.streams_max < 1:
             raise ConfigurationError(f"streams_max is {self.streams_max}; it must be at least 1 call")
+        if not WINDOW_BYTES_MIN <= self.window_bytes <= WINDOW_BYTES_MAX:
+            raise ConfigurationError(
+                f"window_bytes is {self.window_bytes}; it must be from {WINDOW_BYTES_MIN} to {WINDOW_BYTES_MAX} bytes"
+            )
         if self.liveness.ping_interval_s <= 0:
             raise ConfigurationError(f"ping_interval_s is {self.liveness.ping_interval_s:g}; it must be above 0")
         if self.grace_s < 0:

@@ -114,6 +114,10 @@ class Hub:
             options=(
                 ("grpc.max_receive_message_length", max(config.message_bytes_max, STREAM_BYTES_MAX)),
                 ("grpc.max_send_message_length", -1),
+                # By itself gRPC widens the window of every stream for as long as bytes come, also of those that nobody
+                # reads, with no bound that matters.
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", config.window_bytes),
                 # A connection's further calls wait at their client. Without it, core would hold whatever comes faster
                 # than the hub accepts it, and its own remedies end calls with a status that says nothing.
                 ("grpc.max_concurrent_streams", config.streams_max),

@@ -63,7 +63,7 @@ class Wire:
             return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(lambda done: (self._tasks.discard(done), writer.transport.abort()))
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):  # the hub is away
@@ -76,6 +76,7 @@ class Wire:
             finally:
                 self._ends -= ends
                 up.transport.abort()
+                writer.transport.abort()
 
     async def _carry_both(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
         """Carry both directions until either is over."""

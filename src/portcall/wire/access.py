@@ -32,7 +32,7 @@ _NATIVE_SCHEMES = ("dns:", "ipv4:", "ipv6:")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """TLS towards a hub. All files are PEM, and are read again for every connection.
+    """TLS towards a hub, or a sidecar's upstream. All files are PEM, and are read again for every connection.
 
     Raises:
         ConfigurationError: one of `cert` and `key` without the other.
@@ -85,10 +85,19 @@ class Access:
         """
         self.read_token()
         if self.tls is not None and self.is_encrypted:
-            if self.tls.ca is not None:
-                read_authorities(self.tls.ca)
-            if self.tls.cert is not None and self.tls.key is not None:
-                read_identity(self.tls.cert, self.tls.key)
+            check_files(self.tls)
+
+
+def check_files(tls: Tls) -> None:
+    """Read the files that TLS settings name.
+
+    Raises:
+        ConfigurationError: one cannot be read, or is not what it should be.
+    """
+    if tls.ca is not None:
+        read_authorities(tls.ca)
+    if tls.cert is not None and tls.key is not None:
+        read_identity(tls.cert, tls.key)
 
 
 def resolve_access(

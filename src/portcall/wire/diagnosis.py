@@ -5,7 +5,10 @@ table here knows those details; `portcall doctor` goes and looks, for those that
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
+from types import MappingProxyType
 from typing import Final
 
 import grpc
@@ -18,65 +21,74 @@ REFUSALS: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PE
 DOCTOR: Final = "'portcall doctor' finds out more"
 
 
+class Ailment(Enum):
+    """What keeps a connection from being made, as far as gRPC's words tell."""
+
+    EXPIRED = auto()
+    NOT_YET_VALID = auto()
+    OTHER_NAME = auto()
+    UNTRUSTED = auto()
+    NOT_TLS = auto()
+    TLS_WITHOUT_HTTP2 = auto()
+    NOT_HTTP2 = auto()
+    HANDSHAKE_ENDED = auto()
+    CLOSED_AT_ONCE = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sign:
-    """Words of gRPC's, and what they mean where TLS is used, or is not, or in both cases."""
+    """Words of gRPC's, and what they are a sign of where TLS is used, or is not, or in both cases."""
 
     pattern: re.Pattern[str]
-    meaning: str
+    ailment: Ailment
     with_tls: bool | None = None
 
 
 _SIGNS: Final = (
+    _Sign(with_tls=True, ailment=Ailment.EXPIRED, pattern=re.compile("certificate has expired")),
+    _Sign(with_tls=True, ailment=Ailment.NOT_YET_VALID, pattern=re.compile("certificate is not yet valid")),
+    _Sign(with_tls=True, ailment=Ailment.OTHER_NAME, pattern=re.compile("Hostname Verification Check failed")),
+    _Sign(with_tls=True, ailment=Ailment.UNTRUSTED, pattern=re.compile("CERTIFICATE_VERIFY_FAILED")),
     _Sign(
         with_tls=True,
-        pattern=re.compile("certificate has expired"),
-        meaning="the hub's certificate has expired. Renew it; the hub takes a new file up by itself",
-    ),
-    _Sign(
-        with_tls=True,
-        pattern=re.compile("certificate is not yet valid"),
-        meaning="the hub's certificate is not valid yet. Compare the clocks of both machines",
-    ),
-    _Sign(
-        with_tls=True,
-        pattern=re.compile("Hostname Verification Check failed"),
-        meaning="the hub's certificate is made out to another name. Dial a name that is in it, or have this one put in",
-    ),
-    _Sign(
-        with_tls=True,
-        pattern=re.compile("CERTIFICATE_VERIFY_FAILED"),
-        meaning="the hub's certificate is signed by an authority that is not trusted here. Name the file of that"
-        " authority with --tls-ca (PORTCALL_TLS_CA)",
-    ),
-    _Sign(
-        with_tls=True,
+        ailment=Ailment.NOT_TLS,
         pattern=re.compile("WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG"),
-        meaning="what answers there does not speak TLS. Start the hub with --tls-cert and --tls-key, or leave TLS away"
-        " here",
     ),
-    _Sign(
-        with_tls=True,
-        pattern=re.compile("missing selected ALPN property"),
-        meaning="what answers there speaks TLS but not HTTP/2; it may be a proxy that speaks HTTP/1 only",
-    ),
-    _Sign(
-        pattern=re.compile("Failed parsing HTTP/2"),
-        meaning="what answers there does not speak HTTP/2, so it is no hub; it may be a proxy that speaks HTTP/1 only",
-    ),
-    _Sign(
-        with_tls=True,
-        pattern=re.compile("Socket closed|Connection reset"),
-        meaning="the connection ended in the TLS handshake. The hub may ask for a certificate of this program's"
-        " (--tls-cert and --tls-key), or not trust the one that it got",
-    ),
-    _Sign(
-        with_tls=False,
-        pattern=re.compile("Socket closed"),
-        meaning="what answers there closes the connection at once. If the hub uses TLS, use it here too:"
-        " --tls-ca FILE or --tls",
-    ),
+    _Sign(with_tls=True, ailment=Ailment.TLS_WITHOUT_HTTP2, pattern=re.compile("missing selected ALPN property")),
+    _Sign(ailment=Ailment.NOT_HTTP2, pattern=re.compile("Failed parsing HTTP/2")),
+    _Sign(with_tls=True, ailment=Ailment.HANDSHAKE_ENDED, pattern=re.compile("Socket closed|Connection reset")),
+    _Sign(with_tls=False, ailment=Ailment.CLOSED_AT_ONCE, pattern=re.compile("Socket closed")),
 )
+"""The first one that fits counts."""
+
+_HUB_WORDS: Final[Mapping[Ailment, str]] = MappingProxyType(
+    {
+        Ailment.EXPIRED: "the hub's certificate has expired. Renew it; the hub takes a new file up by itself",
+        Ailment.NOT_YET_VALID: "the hub's certificate is not valid yet. Compare the clocks of both machines",
+        Ailment.OTHER_NAME: "the hub's certificate is made out to another name. Dial a name that is in it, or have this"
+        " one put in",
+        Ailment.UNTRUSTED: "the hub's certificate is signed by an authority that is not trusted here. Name the file of"
+        " that authority with --tls-ca (PORTCALL_TLS_CA)",
+        Ailment.NOT_TLS: "what answers there does not speak TLS. Start the hub with --tls-cert and --tls-key, or leave"
+        " TLS away here",
+        Ailment.TLS_WITHOUT_HTTP2: "what answers there speaks TLS but not HTTP/2; it may be a proxy that speaks HTTP/1"
+        " only",
+        Ailment.NOT_HTTP2: "what answers there does not speak HTTP/2, so it is no hub; it may be a proxy that speaks"
+        " HTTP/1 only",
+        Ailment.HANDSHAKE_ENDED: "the connection ended in the TLS handshake. The hub may ask for a certificate of this"
+        " program's (--tls-cert and --tls-key), or not trust the one that it got",
+        Ailment.CLOSED_AT_ONCE: "what answers there closes the connection at once. If the hub uses TLS, use it here"
+        " too: --tls-ca FILE or --tls",
+    }
+)
+
+
+def diagnose(details: str, *, is_encrypted: bool) -> Ailment | None:
+    """Return what the details of a call tell of a connection that could not be made, or None if that is not known."""
+    for sign in _SIGNS:
+        if sign.with_tls in {None, is_encrypted} and sign.pattern.search(details):
+            return sign.ailment
+    return None
 
 
 def explain(access: Access, code: grpc.StatusCode, details: str) -> str:
@@ -84,9 +96,9 @@ def explain(access: Access, code: grpc.StatusCode, details: str) -> str:
     if code in REFUSALS:
         return f"the hub at {access.target} refuses us ({code.name}: {details}). {_mend_refusal(access, code)}"
     if code is grpc.StatusCode.UNAVAILABLE:
-        for sign in _SIGNS:
-            if sign.with_tls in {None, access.is_encrypted} and sign.pattern.search(details):
-                return f"{sign.meaning}. {DOCTOR} ({reason(details)})"
+        ailment = diagnose(details, is_encrypted=access.is_encrypted)
+        if ailment is not None:
+            return f"{_HUB_WORDS[ailment]}. {DOCTOR} ({reason(details)})"
     return f"{code.name}: {details}"
 
 

@@ -122,8 +122,8 @@ async def _pass_reply(upstream: Upstream, call: UpstreamCall, context: CallConte
     else:
         timer = asyncio.get_running_loop().call_later(EMPTY_METADATA_S, context.begin_reply)
     try:
-        reply = await _read(call)
-        another = await _read(call) if reply is not None else None
+        reply = await _read(upstream, call)
+        another = await _read(upstream, call) if reply is not None else None
     finally:
         if timer is not None:
             timer.cancel()
@@ -143,18 +143,21 @@ async def _pass_replies(upstream: Upstream, call: UpstreamCall, context: CallCon
     initial = await call.initial_metadata()
     if initial or not call.done():
         await context.send_initial_metadata(initial)
-    while (message := await _read(call)) is not None:
+    while (message := await _read(upstream, call)) is not None:
         await context.write(message)
     await _pass_status(upstream, call, context)
 
 
-async def _read(call: UpstreamCall) -> bytes | None:
+async def _read(upstream: Upstream, call: UpstreamCall) -> bytes | None:
     """Return the next reply, or None if there is none. How the call has ended is then to be asked of itself."""
     try:
         message = await call.read()
     except grpc.aio.AioRpcError:
         return None
-    return message if isinstance(message, bytes) else None
+    if not isinstance(message, bytes):
+        return None
+    upstream.note_reply()
+    return message
 
 
 async def _pass_status(upstream: Upstream, call: UpstreamCall, context: CallContext) -> grpc.StatusCode:

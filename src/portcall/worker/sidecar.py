@@ -13,18 +13,20 @@ import logging
 import math
 import random
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from portcall.errors import ConfigurationError
 from portcall.protos.portcall.v1.link_pb2 import Contract
-from portcall.wire.access import Access
+from portcall.wire.access import Access, Tls
 from portcall.wire.dialer import Backoff
+from portcall.wire.limits import Liveness
 from portcall.worker.forwarding import forwarding_handlers
 from portcall.worker.learning import learn_by_reflection, read_descriptor_set
 from portcall.worker.server import SLOTS_DEFAULT, Worker
-from portcall.worker.upstream import Condition, Upstream, UpstreamAwayError, upstream_target
+from portcall.worker.upstream import Condition, Upstream, UpstreamAwayError
+from portcall.worker.upstream_access import UpstreamAccess
 
 logger = logging.getLogger("portcall.sidecar")
 
@@ -44,6 +46,12 @@ class SidecarConfig:
     access: Access
     """How it reaches the hub; see `resolve_access`."""
 
+    upstream_tls: Tls | None = None
+    """TLS towards the server."""
+
+    upstream_authority: str | None = None
+    """The name that the server is called by, and that its certificate has to have; if None, that in `upstream`."""
+
     descriptor_set: Path | None = None
     """A file that describes the server's methods; without it the server's reflection does."""
 
@@ -53,19 +61,26 @@ class SidecarConfig:
     slots: int = SLOTS_DEFAULT
     name: str | None = None
 
+    liveness: Liveness = field(default_factory=Liveness)
+    """When a server that says nothing is asked, and when it is taken for silent."""
+
 
 class Sidecar:
     """Keeps a server in the fleet, from `start` to `stop`.
 
     Raises:
-        ConfigurationError: an address is none, or `slots` is not positive.
+        ConfigurationError: an address is none, `slots` is not positive, or a file of certificates cannot be used.
     """
 
     def __init__(self, config: SidecarConfig) -> None:
         if config.slots < 1:
             raise ConfigurationError(f"slots is {config.slots}; a sidecar needs at least one")
         self._config = config
-        self._target = upstream_target(config.upstream)
+        self._upstream = UpstreamAccess(
+            target=config.upstream, tls=config.upstream_tls, authority=config.upstream_authority
+        )
+        self._upstream.check()
+        self._target = config.upstream
         self._backoff = Backoff()
         self._workers: set[Worker] = set()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -127,7 +142,7 @@ class Sidecar:
             UpstreamAwayError: nobody answers.
             ConfigurationError: what the server serves cannot be learnt.
         """
-        upstream = Upstream(self._target)
+        upstream = Upstream(self._upstream, self._config.liveness)
         withdrawn: set[asyncio.Task[None]] = set()
         try:
             await upstream.connect()
@@ -186,6 +201,11 @@ class Sidecar:
             changing.cancel()
         if condition is Condition.GONE:
             self._say(logging.WARNING, f"The upstream {self._target} has gone; withdrawn until it is back")
+        elif condition is Condition.SILENT:
+            self._say(
+                logging.WARNING,
+                f"The upstream {self._target} answers nothing, though its connection holds; withdrawn until it does",
+            )
 
     async def _withdraw(self, worker: Worker) -> None:
         """Have a worker take no new calls, and detach when its last one has ended."""

@@ -15,25 +15,24 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from portcall.contract.descriptors import shown
 from portcall.errors import ConfigurationError
-from portcall.wire.limits import WINDOW_BYTES
-from portcall.wire.target import PORT_MAX
+from portcall.wire.limits import Liveness
+from portcall.worker.upstream_access import UpstreamAccess
 
 logger = logging.getLogger("portcall.sidecar")
 
 CONNECT_S = 10.0
 """How long a server may take to be connected to and to say how it is."""
 
-METADATA_BYTES_MAX = 131_072
-"""Twice what a hub passes on by default, so that it is the hub that decides."""
-
 HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
+
+PROBE = "/portcall.v1.Sidecar/Probe"
+"""A method that no server has. Where all is well, gRPC itself answers that; a health check may wait for a thread."""
 
 AWAY_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 """What a call ends with when there is nobody who answers. Any other status is an answer."""
 
-CONNECTION_WORDS = ("failed to connect", "Stream removed", "Socket closed", "errors resolving", "GOAWAY")
+CONNECTION_WORDS = ("failed to connect", "Stream removed", "Socket closed", "errors resolving", "GOAWAY", "keepalive")
 """How gRPC's core begins when it ends a call because of the connection."""
 
 _Health = HealthCheckResponse.ServingStatus
@@ -44,6 +43,9 @@ class Condition(Enum):
 
     SERVING = "serving"
     NOT_SERVING = "not serving"
+    SILENT = "silent"
+    """Its connection holds, and it answers nothing: it is frozen, or blocked."""
+
     GONE = "gone"
 
 
@@ -51,43 +53,42 @@ class UpstreamAwayError(Exception):
     """Nobody answers at the upstream's address, or not in time. `str()` says why."""
 
 
-def upstream_target(text: str) -> str:
-    """Return an upstream's address as gRPC takes it.
-
-    Raises:
-        ConfigurationError: it is neither HOST:PORT nor unix:PATH.
-    """
-    if text.startswith(("unix:", "dns:", "ipv4:", "ipv6:")) and not text.endswith(":"):
-        return text
-    host, _, port = text.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) <= PORT_MAX:
-        raise ConfigurationError(
-            f"the upstream's address is {text!r}; it should be HOST:PORT, as in localhost:50051, or unix:PATH"
-        )
-    return text
-
-
-def condition_of(*, is_connected: bool, health: int | None) -> Condition:
-    """Return the condition that a connection and the last word of a health service make.
+def condition_of(*, is_connected: bool, is_silent: bool, health: int | None) -> Condition:
+    """Return the condition that a connection, its silence and the last word of a health service make.
 
     A server that has no health service, or one that knows nothing of the server as a whole, serves while it is there.
     """
     if not is_connected:
         return Condition.GONE
+    if is_silent:
+        return Condition.SILENT
     is_healthy = health in (None, _Health.SERVING, _Health.SERVICE_UNKNOWN)
     return Condition.SERVING if is_healthy else Condition.NOT_SERVING
 
 
 class Upstream:
-    """One connection to the upstream, from `connect` until it is gone; it does not come back.
+    """One connection to the upstream, from `connect` until it is gone or silent; it does not come back.
 
     `channel` may be used until `close`, also while the connection is going and its last calls run out.
     """
 
-    def __init__(self, target: str) -> None:
-        self.target = target
-        self.channel = _open_channel(target)
+    def __init__(self, access: UpstreamAccess, liveness: Liveness) -> None:
+        """Open a channel, that does not dial yet.
+
+        Raises:
+            UpstreamAwayError: a file of certificates cannot be used now.
+        """
+        self._access = access
+        self.target = access.target
+        try:
+            self.channel = access.open_channel()
+        except ConfigurationError as error:
+            # A file that is being replaced, or was replaced by a wrong one: it may be right the next time.
+            raise UpstreamAwayError(str(error)) from None
+        self._liveness = liveness
         self._is_connected = False
+        self._is_silent = False
+        self._replies = 0
         self._health: int | None = None
         self._changed = asyncio.Event()
         self._following: list[asyncio.Task[None]] = []
@@ -95,7 +96,7 @@ class Upstream:
     @property
     def condition(self) -> Condition:
         """Return how the upstream is now."""
-        return condition_of(is_connected=self._is_connected, health=self._health)
+        return condition_of(is_connected=self._is_connected, is_silent=self._is_silent, health=self._health)
 
     @property
     def tells_health(self) -> bool:
@@ -120,6 +121,7 @@ class Upstream:
         self._is_connected = True
         loop = asyncio.get_running_loop()
         self._following.append(loop.create_task(self._follow_connection(), name="portcall-upstream-connection"))
+        self._following.append(loop.create_task(self._follow_silence(), name="portcall-upstream-silence"))
         if is_watching:
             self._following.append(loop.create_task(self._follow_health(watch), name="portcall-upstream-health"))
 
@@ -128,6 +130,10 @@ class Upstream:
         while self.condition is condition:
             await self._changed.wait()
         return self.condition
+
+    def note_reply(self) -> None:
+        """Note that the server has answered something, so that it need not be asked."""
+        self._replies += 1
 
     async def close(self) -> None:
         """Close the channel, with the calls that it still has. Idempotent."""
@@ -161,7 +167,7 @@ class Upstream:
             answer = await watch.read()
         except grpc.aio.AioRpcError as error:
             if error.code() in AWAY_CODES:
-                raise UpstreamAwayError(shown(error.details() or error.code().name)) from None
+                raise UpstreamAwayError(self._access.explain(error.details() or error.code().name)) from None
             logger.debug("%s has no health to follow: %s %s", self.target, error.code().name, error.details())
             return False
         return self._take_health(answer)
@@ -183,6 +189,28 @@ class Upstream:
             await self.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
         self._note(is_connected=False)
 
+    async def _follow_silence(self) -> None:
+        """Ask a server that says nothing, and note when it does not answer either. It is not listened to after that."""
+        while True:
+            before = self._replies
+            await asyncio.sleep(self._liveness.ping_interval_s)
+            if self._replies == before and not await self._answers() and self._replies == before:
+                self._is_silent = True
+                self._tell()
+                return
+
+    async def _answers(self) -> bool:
+        """Whether anything answers a call, be it that there is no such method."""
+        probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(PROBE)
+        try:
+            async with asyncio.timeout(self._liveness.ping_interval_s * self._liveness.pings_missed_max):
+                await probe(b"")
+        except TimeoutError:
+            return False
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError):
+            pass  # an answer, or the end of the connection, which is followed by itself
+        return True
+
     def _take_health(self, answer: object) -> bool:
         if not isinstance(answer, bytes):
             return False
@@ -202,25 +230,3 @@ class Upstream:
     def _tell(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-
-def _open_channel(target: str) -> grpc.aio.Channel:
-    """Return a channel of its own for an upstream. Messages are as large as the hub allows, which is not known here."""
-    options: list[tuple[str, int | str]] = [
-        ("grpc.max_receive_message_length", -1),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_metadata_size", METADATA_BYTES_MAX),
-        ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
-        # A window as large as a link's. By itself gRPC lets it grow to 16 MB for each stream that nobody reads.
-        ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
-        ("grpc.use_local_subchannel_pool", 1),
-        # A sidecar stands beside its upstream, on this side of any proxy.
-        ("grpc.enable_http_proxy", 0),
-        # An upstream that nobody calls is there all the same.
-        ("grpc.client_idle_timeout_ms", 2**31 - 1),
-    ]
-    if target.startswith("unix:"):
-        # The path, which gRPC would send, is no authority that other servers take.
-        options.append(("grpc.default_authority", "localhost"))
-    return grpc.aio.insecure_channel(target, options)

@@ -1,5 +1,6 @@
 """Peers: built once, started once for each process of the tests, and put beside a sidecar for each test."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ import grpc
 import pytest
 
 import portcall
+from interop.blocking import Use
 from interop.service import InteropStub, Register, interop_stub
 from portcall.core.limits import CallLimits
 from portcall.hub import Hub, HubConfig
@@ -17,7 +19,7 @@ from portcall.wire.access import resolve_access
 from portcall.worker.sidecar import Sidecar, SidecarConfig
 
 from .blocking import blocking_server
-from .tools import cpp_command, interop_by_node, node_environment
+from .tools import CPP, GO, interop_by_node, node_environment
 
 NO_LIMIT = [("grpc.max_receive_message_length", -1)]
 
@@ -25,6 +27,13 @@ CLIENTS: dict[str, Callable[[str], Any]] = {
     "native": lambda address: grpc.aio.insecure_channel(address, NO_LIMIT),
     "channel": portcall.Channel,
 }
+
+BLOCKING_CLIENTS: dict[str, Callable[[str], grpc.Channel]] = {
+    "native": lambda address: grpc.insecure_channel(address, NO_LIMIT),
+    "sync": portcall.sync.Channel,
+}
+
+BUILT = {built.language: built for built in (CPP, GO)}
 
 
 @contextmanager
@@ -45,7 +54,7 @@ def started(command: Sequence[str]) -> Iterator[str]:
         process.stdout.close()
 
 
-@pytest.fixture(scope="session", params=["blocking", "node", "cpp"])
+@pytest.fixture(scope="session", params=["blocking", "node", *BUILT])
 def peer_language(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -62,7 +71,7 @@ def peer(peer_language: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     else:
         base = tmp_path_factory.getbasetemp()
         shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-        command = cpp_command(shared / "cpp-peer")
+        command = BUILT[peer_language].command(shared / f"{peer_language}-peer")
     with started(command) as address:
         yield address
 
@@ -103,3 +112,14 @@ async def route(request: pytest.FixtureRequest, hub_address: str) -> Any:
 @pytest.fixture
 async def stub(route: PeerRoute) -> InteropStub:
     return interop_stub(await route.connect())
+
+
+@pytest.fixture(params=BLOCKING_CLIENTS)
+def blocking(request: pytest.FixtureRequest, hub_address: str) -> Use:
+    """Calls the peer from a thread."""
+
+    def call(use: Callable[[grpc.Channel], Any]) -> Any:
+        with BLOCKING_CLIENTS[request.param](hub_address) as channel:
+            return use(channel)
+
+    return lambda use: asyncio.to_thread(call, use)

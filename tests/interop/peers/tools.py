@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -39,17 +40,37 @@ def node_environment() -> dict[str, str]:
     return {**os.environ, "NODE_PATH": str(NODE_MODULES)}
 
 
-def cpp_command(folder: Path) -> list[str]:
-    """The command that runs the C++ peer, which is built in this folder unless another process has done it."""
-    for tool in ("g++", "protoc", "grpc_cpp_plugin", "pkg-config"):
-        if shutil.which(tool) is None:
-            lacking(tool, "install g++, pkg-config, libgrpc++-dev, libprotobuf-dev and protobuf-compiler-grpc")
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "server").exists():
-            built = subprocess.run(
-                [HERE / "cpp" / "build.sh", PROTO, folder], capture_output=True, text=True, check=False
-            )
-            assert built.returncode == 0, built.stderr
-    return [str(folder / "server")]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A peer that is built before it runs, by the `build.sh` of its folder."""
+
+    language: str
+    tools: tuple[str, ...]
+    packages: str
+
+    def command(self, folder: Path) -> list[str]:
+        """The command that runs the peer, which is built in this folder unless another process has done it."""
+        for tool in self.tools:
+            if shutil.which(tool) is None:
+                lacking(tool, f"install {self.packages}")
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "server").exists():
+                built = subprocess.run(
+                    [HERE / self.language / "build.sh", PROTO, folder], capture_output=True, text=True, check=False
+                )
+                assert built.returncode == 0, built.stderr
+        return [str(folder / "server")]
+
+
+CPP = Built(
+    language="cpp",
+    tools=("g++", "protoc", "grpc_cpp_plugin", "pkg-config"),
+    packages="g++, pkg-config, libgrpc++-dev, libprotobuf-dev and protobuf-compiler-grpc",
+)
+GO = Built(
+    language="go",
+    tools=("go", "protoc", "protoc-gen-go"),
+    packages="golang-go, golang-google-grpc-dev, golang-goprotobuf-dev and protobuf-compiler",
+)

@@ -4,7 +4,8 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from portcall.errors import ConfigurationError
-from portcall.worker.upstream import Condition, condition_of, upstream_target
+from portcall.worker.upstream import Condition, condition_of
+from portcall.worker.upstream_access import UpstreamAccess
 
 Health = HealthCheckResponse.ServingStatus
 
@@ -13,7 +14,7 @@ Health = HealthCheckResponse.ServingStatus
     "address", ["localhost:50051", "[::1]:1", "10.0.0.1:65535", "unix:/run/app.sock", "unix:app.sock", "dns:app:1"]
 )
 def test_addresses(address: str) -> None:
-    assert upstream_target(address) == address
+    assert UpstreamAccess(target=address).target == address
 
 
 @pytest.mark.parametrize(
@@ -21,12 +22,25 @@ def test_addresses(address: str) -> None:
 )
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(ConfigurationError, match="it should be HOST:PORT, as in localhost:50051, or unix:PATH"):
-        upstream_target(address)
+        UpstreamAccess(target=address)
+
+
+@pytest.mark.parametrize("name", ["shop.internal", "shop.internal:443", "10.0.0.1", "[::1]:1", "shop_1"])
+def test_authorities(name: str) -> None:
+    assert UpstreamAccess(target="app:1", authority=name).authority == name
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "https://a", "caf\u00e9", "a\n", "me@a"])
+def test_what_is_no_authority(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="it should be a name, as in shop"):
+        UpstreamAccess(target="app:1", authority=name)
 
 
 @pytest.mark.parametrize("health", [None, *Health.values()])
 def test_condition(health: int | None) -> None:
-    assert condition_of(is_connected=False, health=health) is Condition.GONE
+    assert condition_of(is_connected=False, is_silent=False, health=health) is Condition.GONE
+    assert condition_of(is_connected=False, is_silent=True, health=health) is Condition.GONE
+    assert condition_of(is_connected=True, is_silent=True, health=health) is Condition.SILENT
     healthy = {None, Health.Value("SERVING"), Health.Value("SERVICE_UNKNOWN")}
     expected = Condition.SERVING if health in healthy else Condition.NOT_SERVING
-    assert condition_of(is_connected=True, health=health) is expected
+    assert condition_of(is_connected=True, is_silent=False, health=health) is expected

@@ -1,6 +1,7 @@
 """How the commands for jobs and schedules ask a hub, and what they say when it does not answer as hoped."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ async def opened(access: Access) -> AsyncIterator[HubSide]:
     """
     async with open_aio_channel(access, OPTIONS) as channel:
         reflection = ReflectionClient(channel, answer_s=ANSWER_S)
-        directory = Directory(access.target, reflection, Catalog())
+        directory = Directory(access, reflection, Catalog())
         try:
             yield HubSide(access=access, jobs=JobsService(channel), directory=directory)
         except grpc.aio.AioRpcError as error:
@@ -61,11 +62,7 @@ def explained(access: Access, error: grpc.aio.AioRpcError) -> PortcallError:
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return ConfigurationError(explain(access, error.code(), details))
         case grpc.StatusCode.UNAVAILABLE:
-            words = explain(access, error.code(), error.details() or "")
-            is_explained = not words.startswith("UNAVAILABLE")
-            return FailedError(
-                f"no hub can be reached at {target}: {words}" if is_explained else unreachable(target, details)
-            )
+            return FailedError(unreachable(access, error.details() or "", "hub"))
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")
         case grpc.StatusCode.UNIMPLEMENTED:
@@ -94,10 +91,16 @@ def read_ids(ids: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for given in ids:
-        found += click.get_text_stream("stdin").read().split() if given == "-" else [given]
+        found += _stdin().split() if given == "-" else [given]
     if not found and "-" not in ids:
         raise click.UsageError("say which jobs, by their ids; or - to read them from standard input")
     return list(dict.fromkeys(found))
+
+
+def _stdin() -> str:
+    if sys.stdin is None:
+        raise ConfigurationError("standard input is closed, and cannot be read")
+    return sys.stdin.read()
 
 
 def parts(ids: Sequence[str]) -> list[Sequence[str]]:

@@ -141,10 +141,16 @@ def path_of(ctx: click.Context) -> tuple[str, ...]:
 
 
 def tables_of(name: str, group: click.Group, ctx: click.Context) -> Tables:
-    """Return the settings of a command's table, and of those in it, by their keys; the command is imported."""
+    """Return the settings of a command's table, and of those in it, by their keys; the command is imported.
+
+    Of a command that lacks something that has to be installed, there is nothing to return.
+    """
     if name == CONNECT:
         return {CONNECT: {setting.key: setting for setting in settings_of(connect)}}
-    command = group.get_command(ctx, name)
+    try:
+        command = group.get_command(ctx, name)
+    except ConfigurationError:
+        return {}
     assert command is not None
     tables: dict[str, dict[str, Setting]] = {name: {}}
     for place in places_below(command, (name,), ctx):

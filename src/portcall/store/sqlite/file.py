@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from portcall.store.errors import (
@@ -76,10 +76,7 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError | None:
     """Return the store's error for one of SQLite's, or None for a defect of ours."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if code in _DAMAGED:
-        return StoreDamagedError(
-            f"{path} is damaged: {error}. Nothing was written to it. Put a backup in its place, or move it away to"
-            " begin with an empty store"
-        )
+        return _damaged(path, str(error))
     if code in _FULL:
         return StoreUnavailableError(f"there is no room for {path}: {error}. Free some, and it goes on", is_full=True)
     if code == sqlite3.SQLITE_BUSY:
@@ -87,6 +84,13 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError | None:
     if code in _PASSING:
         return StoreUnavailableError(f"cannot use {path}: {error}")
     return None
+
+
+def _damaged(path: Path, words: str) -> StoreDamagedError:
+    return StoreDamagedError(
+        f"{path} is damaged: {words}. Nothing was written to it. Put a backup in its place, or move it away to begin"
+        " with an empty store"
+    )
 
 
 class FileLock:
@@ -107,9 +111,9 @@ class FileLock:
                 f"{database} is in use by another hub (process {holder}). Two hubs cannot share a file: stop that one,"
                 " or give this one a file of its own"
             ) from None
-        with_pid = f"{os.getpid()}\n".encode()
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, with_pid, 0)
+        with suppress(OSError):  # on a full disk, others are not told who has it
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let others in. Idempotent. The file stays: to remove it would let two in."""
@@ -127,7 +131,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
         wanted = ".".join(map(str, SQLITE_VERSION_MIN))
         raise StoreNotOursError(f"this Python has SQLite {sqlite3.sqlite_version}; jobs need {wanted} or newer")
-    is_new = _check_place(path)
+    is_new = _is_new(path)
     with translated(path):
         connection = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_CACHED
@@ -143,6 +147,15 @@ def open_database(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def flush_folder(folder: Path) -> None:
+    """Let the name of a new file survive the loss of power, as its content does."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -167,12 +180,25 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA temp_store = MEMORY")
 
 
-def _check_place(path: Path) -> bool:
-    """Return whether the file is to be made; refuse what is certainly no store."""
-    if path.is_dir() or (path.exists() and not path.is_file()):
+def check_path(path: Path) -> None:
+    """Refuse a path where there can be no store, before anything is made beside it."""
+    if path.exists() and not path.is_file():
         raise StoreNotOursError(f"{path} is not a file; name the file that jobs are to be kept in")
     if not path.parent.is_dir():
-        raise StoreNotOursError(f"{path.parent} is not a folder; make it first")
+        raise StoreNotOursError(f"there is no folder {path.parent}; make it first")
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from any other; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_new(path: Path) -> bool:
+    """Return whether the file is to be made; refuse one that has lost all but its log."""
     if path.exists() and path.stat().st_size:
         return False
     log = path.with_name(path.name + "-wal")
@@ -198,4 +224,4 @@ def _check_content(connection: sqlite3.Connection, path: Path) -> None:
     if path.stat().st_size <= CHECKED_BYTES_MAX:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise StoreDamagedError(f"{path} is damaged: {found}. Nothing was written to it. Put a backup in its place")
+            raise _damaged(path, " ".join(found.removeprefix("*** in database main ***").split()))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from portcall.core.jobs.batch import Batch, Stored, Written
 from portcall.store.errors import StoreError, StoreUnavailableError
-from portcall.store.sqlite.file import FileLock, open_database, translated
+from portcall.store.sqlite.file import FileLock, check_path, flush_folder, identity_of, open_database, translated
 from portcall.store.sqlite.reading import SQLiteReader, read_stored
 from portcall.store.sqlite.writing import Writing
 
@@ -29,6 +29,7 @@ class SQLiteStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        check_path(path)
         self._lock = FileLock(path)
         self._is_suspect = False
         try:
@@ -45,6 +46,7 @@ class SQLiteStore:
 
     def write(self, batch: Batch) -> Written:
         """Perform a batch, all of it or nothing, and flush it to the disk."""
+        self._check_identity()
         if self._is_suspect:
             # What a connection found out about its file, say that it is read-only, it does not find out anew.
             self._writing.connection.close()
@@ -52,8 +54,8 @@ class SQLiteStore:
         try:
             with translated(self.path):
                 return self._writing.perform(batch)
-        except StoreUnavailableError:
-            self._is_suspect = True
+        except StoreUnavailableError as error:
+            self._is_suspect = not error.is_full
             raise
 
     def reader(self) -> SQLiteReader:
@@ -71,11 +73,16 @@ class SQLiteStore:
                 source = sqlite3.connect(self.path, isolation_level=None)
                 copy = sqlite3.connect(part, isolation_level=None)
                 try:
+                    # Without a transaction that holds on to one moment, each commit of the writer's would send the
+                    # backup back to its beginning.
+                    source.execute("BEGIN")
+                    source.execute("SELECT count(*) FROM method").fetchone()
                     source.backup(copy, pages=BACKUP_PAGES, sleep=0.0)
                 finally:
                     copy.close()
                     source.close()
             part.rename(target)
+            flush_folder(target.parent)
         except OSError as error:
             raise StoreUnavailableError(f"cannot write the backup {target}: {error.strerror}") from error
         finally:
@@ -95,4 +102,13 @@ class SQLiteStore:
             connection.close()
             raise
         self._writing = Writing(connection, counts)
+        self._identity = identity_of(self.path)
         self._is_suspect = False
+
+    def _check_identity(self) -> None:
+        """Refuse to write into a file that has lost its name: nobody would ever find it again."""
+        if identity_of(self.path) != self._identity:
+            raise StoreUnavailableError(
+                f"{self.path} is not the file any more that this hub has opened: it was moved, removed or replaced. Put"
+                " it back; or restart the hub to go on with what is there now"
+            )

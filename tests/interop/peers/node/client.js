@@ -128,7 +128,7 @@ const CASES = {
   },
 
   async rich_error() {
-    const rich = Buffer.from([8, 3, 18, 3, 98, 97, 100]);
+    const rich = Buffer.from([8, 3, 18, 3, 98, 97, 100, 26, 3, 10, 1, 120]); // code, message and one detail
     const asked = { code: status.INVALID_ARGUMENT, details: 'bad' };
     const end = await unary('UnaryCall', { status: asked }, { metadata: { 'x-send-status-details-bin': rich } });
     assert.equal(end.code, status.INVALID_ARGUMENT);

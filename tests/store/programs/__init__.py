@@ -1,0 +1,1 @@
+"""Processes that use a store, for tests that limit or kill them."""
