@@ -18,6 +18,7 @@ from portcall.client.jobs.connections import JobsService
 from portcall.contract.catalog import Catalog
 from portcall.contract.reflection import ReflectionClient
 from portcall.errors import ConfigurationError, PortcallError
+from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.wire.access import Access
 from portcall.wire.diagnosis import explain
 from portcall.wire.native import open_aio_channel
@@ -25,6 +26,7 @@ from portcall.wire.native import open_aio_channel
 ANSWER_S: Final = 10.0
 """How long a hub may take to answer."""
 
+PAGE_MAX: Final = 1_000
 IDS_MAX: Final = 10_000
 """Jobs that one question may name."""
 
@@ -106,6 +108,21 @@ def _stdin() -> str:
 def parts(ids: Sequence[str]) -> list[Sequence[str]]:
     """Return ids in parts that one question may name."""
     return [ids[start : start + IDS_MAX] for start in range(0, len(ids), IDS_MAX)]
+
+
+async def listed(hub: HubSide, question: pb.ListRequest, limit: int) -> tuple[list[pb.Job], bool]:
+    """Return up to so many jobs, and whether there are more."""
+    found: list[pb.Job] = []
+    asked = pb.ListRequest()
+    asked.CopyFrom(question)
+    while len(found) < limit:
+        asked.page_size = min(PAGE_MAX, limit - len(found))
+        reply: pb.ListReply = await hub.jobs.list(asked, timeout=ANSWER_S)
+        found += reply.jobs
+        asked.page_token = reply.page_token
+        if not reply.page_token:
+            return found, False
+    return found, True
 
 
 def no_such_jobs(missing: Sequence[str]) -> ConfigurationError:

@@ -10,7 +10,7 @@ import click
 from portcall.cli.call.completing import complete_name
 from portcall.cli.call.printing import printable
 from portcall.cli.exits import EXIT_DONE
-from portcall.cli.jobs.asking import ANSWER_S, HubSide, no_such_jobs, opened, parts, read_ids, run
+from portcall.cli.jobs.asking import ANSWER_S, HubSide, listed, no_such_jobs, opened, parts, read_ids, run
 from portcall.cli.jobs.following import events, wait
 from portcall.cli.jobs.payloads import Payload, Payloads
 from portcall.cli.jobs.spans import moment, span
@@ -33,7 +33,6 @@ from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.wire.access import Access
 
 LIMIT_DEFAULT = 50
-PAGE_MAX = 1_000
 CHILDREN_SHOWN = 20
 
 
@@ -154,21 +153,6 @@ async def _ls(access: Access, question: pb.ListRequest, limit: int, *, is_quiet:
             if not is_filtered:
                 click.echo("Submit one:  portcall jobs submit SERVICE/METHOD '{...}'")
     return EXIT_DONE
-
-
-async def listed(hub: HubSide, question: pb.ListRequest, limit: int) -> tuple[list[pb.Job], bool]:
-    """Return up to so many jobs, and whether there are more."""
-    found: list[pb.Job] = []
-    asked = pb.ListRequest()
-    asked.CopyFrom(question)
-    while len(found) < limit:
-        asked.page_size = min(PAGE_MAX, limit - len(found))
-        reply: pb.ListReply = await hub.jobs.list(asked, timeout=ANSWER_S)
-        found += reply.jobs
-        asked.page_token = reply.page_token
-        if not reply.page_token:
-            return found, False
-    return found, True
 
 
 # --- show -------------------------------------------------------------------------------------------------------------
