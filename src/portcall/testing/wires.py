@@ -38,6 +38,7 @@ class Wire:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await asyncio.sleep(0)  # transports that were aborted close in the next turn of the loop
 
     def cut(self) -> None:
         """Reset all connections, and those that are tried until `restore`."""
@@ -66,17 +67,18 @@ class Wire:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):  # the hub is away
-            up_reader, up = await asyncio.open_unix_connection(self._target)
-            ends = {writer, up}
-            self._ends |= ends
-            try:
+        ends = [writer]
+        try:
+            with contextlib.suppress(OSError):  # the hub is away
+                up_reader, up = await asyncio.open_unix_connection(self._target)
+                ends.append(up)
+                self._ends.update(ends)
                 if not self._is_cut:
                     await self._carry_both((reader, up), (up_reader, writer))
-            finally:
-                self._ends -= ends
-                up.transport.abort()
-                writer.transport.abort()
+        finally:
+            self._ends.difference_update(ends)
+            for end in ends:
+                end.transport.abort()
 
     async def _carry_both(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
         """Carry both directions until either is over."""
