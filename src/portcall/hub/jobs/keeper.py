@@ -23,8 +23,9 @@ from portcall.core.jobs.effects import Effects, StopReason, Submitted
 from portcall.core.jobs.engine import JobEngine
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.requests import Request
-from portcall.core.jobs.submissions import Submission
+from portcall.core.jobs.submissions import Submission, refused
 from portcall.core.jobs.verdicts import Ending
+from portcall.core.refusals import UNAVAILABLE
 from portcall.hub.board import Board
 from portcall.hub.jobs.desk import AttemptDesk
 from portcall.hub.jobs.listeners import Listeners
@@ -34,6 +35,8 @@ from portcall.protos.portcall.v1.link_pb2 import Frame
 from portcall.store.errors import StoreDamagedError, StoreError, StoreUnavailableError
 
 logger = logging.getLogger("portcall.hub")
+
+CLOSING = "The hub is shutting down"
 
 TROUBLE_S = 60.0
 """How often a store's trouble is told of that goes on."""
@@ -142,12 +145,20 @@ class JobKeeper:
     # --- what others ask ----------------------------------------------------------------------------------------------
 
     @property
+    def _is_over(self) -> bool:
+        """Whether nothing can be stored any more."""
+        return self._is_closed or self.crashed.done()
+
+    @property
     def engine(self) -> JobEngine:
         """Return the engine, to be asked what it knows."""
         return self._engine
 
     def submit_with(self, on_answer: OnAnswer, submissions: Sequence[Submission]) -> None:
         """Store jobs; `on_answer` gets what became of each when that is on the disk, or refused."""
+        if self._is_over:
+            on_answer([refused(UNAVAILABLE, CLOSING)] * len(submissions))
+            return
         self._engine.submit(on_answer, submissions, self.clock())
         self.poke()
 
@@ -174,6 +185,8 @@ class JobKeeper:
         Raises:
             StoreUnavailableError: it could not be stored.
         """
+        if self._is_over:
+            raise StoreUnavailableError(CLOSING)
         done: asyncio.Future[str] = self._loop.create_future()
         self._engine.request(make(_settling(done)))
         self.poke()
@@ -259,7 +272,7 @@ class JobKeeper:
     def _turn(self) -> None:
         """Give the store what has gathered, if it is free."""
         self._is_turn_due = False
-        if self._writing is None and not (self._is_closed or self.crashed.done()):
+        if self._writing is None and not self._is_over:
             self._guarded(self._go_on, Effects())
 
     def _landed(self, writing: "asyncio.Future[Written]") -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from portcall.core.jobs.batch import Batch, Stored, Written
 from portcall.errors import PortcallError
+from portcall.store.errors import StoreUnavailableError
 from portcall.store.protocol import Reader, Store
 
 Answer = TypeVar("Answer")
@@ -62,7 +63,8 @@ class StoreThreads:
         """
         if self._questions >= QUESTIONS_WAITING_MAX:
             raise TooManyQuestionsError(f"{self._questions:,} questions about jobs wait already; ask again later")
-        assert self._reader is not None
+        if self._reader is None:
+            raise StoreUnavailableError("the hub is shutting down")
         self._questions += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._asker, question, self._reader)
