@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 TREES = {
     "src/portcall/protos": ["--no-services"],
+    "examples/crawler": [],
     "examples/greeter": [],
     "examples/textmine": [],
     "tests/protos": [],

@@ -51,6 +51,8 @@ async def mine(channel: "portcall.Channel", options: MiningOptions, on_progress:
     counting, ranking = Feed[pb.DocumentTerms](), Feed[pb.RankRequest]()
     with _first_error():
         extraction = _extract(stub, findings, options, on_progress)
+        if options.is_staged:
+            extraction = _again([terms async for terms in extraction])
         async with asyncio.TaskGroup() as tasks, aclosing(extraction):
             statistics = tasks.create_task(_count(stub, counting))
             tasks.create_task(_rank(stub, ranking, findings, on_progress))
@@ -90,10 +92,16 @@ async def _listed(stub: TextMineStub, options: MiningOptions) -> list[pb.Documen
     return [document async for document in stub.List(request)]
 
 
+async def _again(extracted: Sequence[pb.DocumentTerms]) -> AsyncGenerator[pb.DocumentTerms, None]:
+    for terms in extracted:
+        yield terms
+
+
 async def _extract(
     stub: TextMineStub, findings: Findings, options: MiningOptions, on_progress: OnProgress
 ) -> AsyncGenerator[pb.DocumentTerms, None]:
-    async with aclosing(_outcomes(stub, findings.documents, options)) as outcomes:
+    found = (_jobs if options.run else _outcomes)(stub, findings.documents, options)
+    async with aclosing(found) as outcomes:
         async for document, outcome in outcomes:
             if isinstance(outcome, grpc.aio.AioRpcError):
                 on_progress(findings.on_problem(document, f"{outcome.code().name}: {outcome.details()}"))
@@ -118,6 +126,25 @@ async def _outcomes(
             else:
                 yield document, outcome
         waiting = lost
+
+
+async def _jobs(
+    stub: TextMineStub, documents: Sequence[pb.Document], options: MiningOptions
+) -> AsyncGenerator[tuple[pb.Document, Outcome], None]:
+    """Extract by jobs: whatever dies meanwhile, each document has one outcome. Yield these as they come."""
+
+    async def outcome_of(document: pb.Document, job: "portcall.Job[pb.ExtractReply]") -> tuple[pb.Document, Outcome]:
+        try:
+            return document, await job
+        except grpc.aio.AioRpcError as error:
+            return document, error
+
+    requests = [pb.ExtractRequest(root=options.root, document_id=document.id) for document in documents]
+    jobs = await stub.Extract.submit_many(
+        requests, key=lambda request: f"{options.run} {request.document_id}"[-512:], labels={"run": options.run}
+    )
+    for ended in asyncio.as_completed(map(outcome_of, documents, jobs)):
+        yield await ended
 
 
 def _is_lost(outcome: Outcome) -> bool:

@@ -9,13 +9,17 @@ class MiningOptions:
     """What to mine. `root` is a directory of the workers' hosts, empty for their Python's standard library.
 
     `documents_max` and `document_bytes_max` leave documents out; 0 leaves it to the worker. `calls_max` bounds the
-    extractions that are under way at once; None leaves it to the channel.
+    extractions that are under way at once; None leaves it to the channel. With `run`, a name that no other run has,
+    they are jobs of the hub instead of calls, and so outlive it and its workers. With `is_staged`, all of them are done
+    before the first document is counted.
     """
 
     root: str = ""
     documents_max: int = 0
     document_bytes_max: int = 0
     calls_max: int | None = None
+    run: str = ""
+    is_staged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,18 +16,24 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Awaitable,
+    Callable,
     Generator,
     Iterable,
     Iterator,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, Unpack, overload
 
 import grpc
 import grpc.aio
 
 from portcall import sync
 from portcall.client import Channel
+from portcall.client.jobs.errors import SubmitError
+from portcall.client.jobs.handles import Job, StreamJob
+from portcall.client.jobs.submitting import SubmitOptions
+from portcall.sync.jobs import Job as BlockingJob
+from portcall.sync.jobs import StreamJob as BlockingStreamJob
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -41,6 +47,7 @@ else:
 Item = TypeVar("Item")
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+AnyJobT = TypeVar("AnyJobT")
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 Requests: TypeAlias = Iterable[Request] | AsyncIterable[Request]
@@ -81,8 +88,63 @@ class Mapped(Generic[Item, Response]):
         """Call the method once for each request, many at once; see `portcall.client.channel.UnaryUnary.map`."""
 
 
-class UnaryUnaryMultiCallable(Mapped[Request, Response], grpc.aio.UnaryUnaryMultiCallable[Request, Response]):
+class Submittable(Generic[Request, AnyJobT]):
+    """A method whose request is unary, on a `portcall.Channel`. `AnyJobT` is the handle of its jobs."""
+
+    async def submit(
+        self,
+        request: Request,
+        *,
+        key: str | None = None,
+        step: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as it is
+        **options: Unpack[SubmitOptions],
+    ) -> AnyJobT:
+        """Submit a job; see `portcall.client.channel.Submittable.submit`."""
+        raise NotImplementedError
+
+    @overload
+    async def submit_many(
+        self,
+        requests: Requests[Request],
+        *,
+        key: Callable[[Request], str] | None = None,
+        step: Callable[[Request], str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as it is
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[SubmitOptions],
+    ) -> list[AnyJobT]: ...
+    @overload
+    async def submit_many(
+        self,
+        requests: Requests[Request],
+        *,
+        key: Callable[[Request], str] | None = None,
+        step: Callable[[Request], str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as it is
+        return_exceptions: bool,
+        **options: Unpack[SubmitOptions],
+    ) -> list[AnyJobT | SubmitError]: ...
+    async def submit_many(self, requests: Any, **_: Any) -> Any:
+        """Submit a job for each request; see `portcall.client.channel.Submittable.submit_many`."""
+
+    def job(self, job_id: str) -> AnyJobT:
+        """Return the handle of a job by its id."""
+        raise NotImplementedError
+
+
+class UnaryUnaryMultiCallable(
+    Mapped[Request, Response],
+    Submittable[Request, Job[Response]],
+    grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+):
     """A unary method on a `portcall.Channel`."""
+
+
+class UnaryStreamMultiCallable(
+    Submittable[Request, StreamJob[Response]], grpc.aio.UnaryStreamMultiCallable[Request, Response]
+):
+    """A server-streaming method on a `portcall.Channel`."""
 
 
 class StreamUnaryMultiCallable(
@@ -152,10 +214,64 @@ class BlockingMapped(Generic[Item, Response]):
         """Call the method once for each request, many at once; see `portcall.sync.channel.Mappable.map`."""
 
 
+class BlockingSubmittable(Generic[Request, AnyJobT]):
+    """A method whose request is unary, on a `portcall.sync.Channel`. `AnyJobT` is the handle of its jobs."""
+
+    def submit(
+        self,
+        request: Request,
+        *,
+        key: str | None = None,
+        step: str | None = None,
+        timeout: float | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> AnyJobT:
+        """Submit a job; see `portcall.sync.jobs.Submittable.submit`."""
+        raise NotImplementedError
+
+    @overload
+    def submit_many(
+        self,
+        requests: Iterable[Request],
+        *,
+        key: Callable[[Request], str] | None = None,
+        step: Callable[[Request], str] | None = None,
+        timeout: float | None = None,
+        return_exceptions: Literal[False] = False,
+        **options: Unpack[SubmitOptions],
+    ) -> list[AnyJobT]: ...
+    @overload
+    def submit_many(
+        self,
+        requests: Iterable[Request],
+        *,
+        key: Callable[[Request], str] | None = None,
+        step: Callable[[Request], str] | None = None,
+        timeout: float | None = None,
+        return_exceptions: bool,
+        **options: Unpack[SubmitOptions],
+    ) -> list[AnyJobT | SubmitError]: ...
+    def submit_many(self, requests: Any, **_: Any) -> Any:
+        """Submit a job for each request; see `portcall.sync.jobs.Submittable.submit_many`."""
+
+    def job(self, job_id: str) -> AnyJobT:
+        """Return the handle of a job by its id."""
+        raise NotImplementedError
+
+
 if TYPE_CHECKING:  # grpcio's blocking multi-callables are not generic at run time
 
-    class BlockingUnaryUnary(BlockingMapped[Request, Response], grpc.UnaryUnaryMultiCallable[Request, Response]):
+    class BlockingUnaryUnary(
+        BlockingMapped[Request, Response],
+        BlockingSubmittable[Request, BlockingJob[Response]],
+        grpc.UnaryUnaryMultiCallable[Request, Response],
+    ):
         """A unary method on a `portcall.sync.Channel`."""
+
+    class BlockingUnaryStream(
+        BlockingSubmittable[Request, BlockingStreamJob[Response]], grpc.UnaryStreamMultiCallable[Request, Response]
+    ):
+        """A server-streaming method on a `portcall.sync.Channel`."""
 
     class BlockingStreamUnary(
         BlockingMapped[Iterable[Request], Response], grpc.StreamUnaryMultiCallable[Request, Response]
@@ -190,9 +306,13 @@ class UnaryStream(Generic[Request, Response]):
     """A server-streaming method of a stub."""
 
     @overload
+    def __get__(self, stub: Stub[Channel], owner: type) -> UnaryStreamMultiCallable[Request, Response]: ...
+    @overload
     def __get__(
         self, stub: Stub[grpc.aio.Channel], owner: type
     ) -> grpc.aio.UnaryStreamMultiCallable[Request, Response]: ...
+    @overload
+    def __get__(self, stub: Stub[sync.Channel], owner: type) -> BlockingUnaryStream[Request, Response]: ...
     @overload
     def __get__(self, stub: Stub[grpc.Channel], owner: type) -> grpc.UnaryStreamMultiCallable[Request, Response]: ...
     def __get__(self, stub: Any, owner: type) -> Any:

@@ -121,7 +121,8 @@ MISTAKES = {
     "[hub]\na = 1\nb = 2\n[wroker]": (
         "portcall.toml [hub]: there is no key 'a'. Keys are listen, tls-cert, tls-key, tls-ca, token-file, store,"
         " adopt, jobs-kept-max, insecure, drain, grace, worker-wait, queue-max, queue-bytes-max, message-bytes-max,"
-        " streams-max, links-max, link-bytes-max, ping-interval, log-level (2 more; 'portcall config' shows all)"
+        " streams-max, window-bytes, links-max, link-bytes-max, ping-interval, log-level"
+        " (2 more; 'portcall config' shows all)"
     ),
     "[worker]\nslotts = 5": "portcall.toml [worker]: there is no key 'slotts'. Did you mean slots?",
     "[wroker]\nslots = 5": "portcall.toml: there is no table [wroker]. Did you mean [worker]?",

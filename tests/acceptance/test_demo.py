@@ -161,3 +161,21 @@ async def test_dumb_terminal_gets_lines(processes: Processes, tmp_path: Path) ->
     screen = await on_terminal(processes, tmp_path, TERM="dumb")
     assert "20 of 20 documents" in screen
     assert "\x1b" not in screen
+
+
+async def test_chaos_costs_no_document(processes: Processes, tmp_path: Path) -> None:
+    demo = await processes.start("demo", "--chaos", "--limit", "400", folder=tmp_path, DEMO_MARK=str(tmp_path))
+    await demo.line(r"^Killed worker 1, process \d+, with SIGKILL")
+    await demo.line(r"^Killed the hub, process \d+, with SIGKILL")
+    assert await demo.wait() == 0, demo.stderr
+    shown = dict(re.findall(r"^(\w[\w ]+\w) {2,}(\d+) *$", demo.stdout, re.MULTILINE))
+    figures = [int(shown[name]) for name in ("documents", "jobs stored", "outcomes recorded")]
+    assert figures == [400] * 3
+    assert shown["documents with terms"] == shown["documents counted"]
+    assert not descendants(tmp_path)
+
+
+async def test_chaos_wants_documents(processes: Processes, texts: Path, tmp_path: Path) -> None:
+    done = await processes.run("demo", "--chaos", "--input", str(texts), folder=tmp_path)
+    assert done.code == 2
+    assert "--chaos wants 100 or more" in done.stderr

@@ -24,7 +24,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 CASES_AT_ONCE = 3
 
-SERVED = MappingProxyType({"call.golden": ("app", "harbour", "cargo"), "fleet.golden": ("app",)})
+SERVED = MappingProxyType(
+    {"call.golden": ("app", "harbour", "cargo"), "fleet.golden": ("app",), "jobs.golden": ("app",)}
+)
 """The workers that a file's hub has; `app` is that of examples/greeter."""
 
 GUARDED = MappingProxyType({"GUARDED": "hub", "EXPIRED": "expired", "ELSEWHERE": "elsewhere"})

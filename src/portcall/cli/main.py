@@ -45,6 +45,10 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
         "attach": CommandPlace("portcall.cli.attach", "attach", "Bring a gRPC server in any language into the fleet."),
         "compile": CommandPlace("portcall.cli.compile", "compile_", "Compile .proto files to Python."),
         "call": CommandPlace("portcall.cli.call.command", "call", "Call a method: JSON in, JSON out."),
+        "jobs": CommandPlace(
+            "portcall.cli.jobs.command", "jobs", "Submit jobs, look at them, wait for them, end them."
+        ),
+        "schedules": CommandPlace("portcall.cli.schedules.command", "schedules", "Have the hub submit jobs by itself."),
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
         "completion": CommandPlace("portcall.cli.completion", "completion", "Print what makes a shell complete words."),
         "token": CommandPlace("portcall.cli.token", "token", "Make a token, which lets workers or clients in."),

@@ -1,12 +1,15 @@
 """`Channel`: the drop-in `grpc.aio.Channel`."""
 
 import os
-from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from typing import Any, Unpack
 
 import grpc
 from grpc.aio import _channel as aio_channel
 
+from portcall.client.jobs.handles import AnyJob, Job, StreamJob
+from portcall.client.jobs.methods import JobMethod
+from portcall.client.jobs.submitting import SubmitOptions
 from portcall.client.mapping import LIMIT_DEFAULT, CallOptions, MapResults, map_by_calls, map_by_frames
 from portcall.client.session import ClientSession
 from portcall.client.transport import LinkTransport
@@ -17,7 +20,7 @@ class Channel(aio_channel.Channel, grpc.aio.Channel):  # type: ignore[misc]  # t
     """A gRPC channel to a fleet: calls go to its hub over one link.
 
     Stubs, interceptors, call objects and states are those of `grpc.aio`. Multi-callables whose reply is unary have
-    `map` besides.
+    `map` besides; those whose request is unary have `submit`, `submit_many` and `job`, which make the call a job.
 
     Args:
         hub: HOST:PORT or unix:PATH of the hub; if None, the environment's PORTCALL_HUB, and then 127.0.0.1:7070.
@@ -76,6 +79,25 @@ class Channel(aio_channel.Channel, grpc.aio.Channel):  # type: ignore[misc]  # t
             self._loop,
         )
 
+    def unary_stream(  # type: ignore[override]  # as grpcio has it, which is one argument more than the published types have
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> "UnaryStream":
+        """Return the multi-callable of a server-streaming method."""
+        return UnaryStream(
+            self._session,
+            self._channel,
+            method.encode(),
+            request_serializer,
+            response_deserializer,
+            self._unary_stream_interceptors,
+            [self],
+            self._loop,
+        )
+
     def stream_unary(  # type: ignore[override]  # as grpcio has it, which is one argument more than the published types have
         self,
         method: str,
@@ -95,12 +117,100 @@ class Channel(aio_channel.Channel, grpc.aio.Channel):  # type: ignore[misc]  # t
         )
 
 
-class UnaryUnary(aio_channel.UnaryUnaryMultiCallable):  # type: ignore[type-arg]
-    """A unary method: call it, or map it over many requests."""
+class Submittable:
+    """A method with one request, whose call can be a job: stored before it is acknowledged, and run until it ends.
+
+    Interceptors do not see jobs: what they would add to the metadata has to be given here.
+    """
+
+    _jobs: JobMethod
+
+    async def submit(
+        self,
+        request: Any,
+        *,
+        key: str | None = None,
+        step: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # it bounds the tries, and not this wait alone
+        **options: Unpack[SubmitOptions],
+    ) -> Any:
+        """Submit a job; return its handle when the hub has it on disk.
+
+        While the hub is away this is tried again for `timeout` seconds (30 by default), unless the hub may have stored
+        the job already and it has neither key nor step.
+
+        Args:
+            request: the request.
+            key: a name that no other job of the method has while this one is kept; a second submission gets the first
+                one's job (see `on_duplicate`).
+            step: inside a job: a name within it. When it is run again, the same step is the same job.
+            timeout: see above.
+            options: see `SubmitOptions`.
+
+        Raises:
+            SubmitError: the hub refuses it, or could not be asked, or nobody can know.
+            ConfigurationError: an option cannot be.
+        """
+        return await self._jobs.submit(request, key=key, step=step, timeout_s=timeout, options=options)
+
+    async def submit_many(
+        self,
+        requests: Iterable[Any] | AsyncIterable[Any],
+        *,
+        key: Callable[[Any], str] | None = None,
+        step: Callable[[Any], str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # it bounds the tries, and not this wait alone
+        return_exceptions: bool = False,
+        **options: Unpack[SubmitOptions],
+    ) -> list[Any]:
+        """Submit a job for each request, in batches; return their handles in the order of the requests.
+
+        Args:
+            requests: taken as batches are sent. An iterable that blocks holds up the event loop.
+            key, step: functions that make them of each request.
+            timeout: for each batch, as for `submit`.
+            return_exceptions: return the `SubmitError` of a job that was not submitted in its place; else raise one
+                that has all that became of the others in `results`.
+            options: for all of them.
+
+        Raises:
+            SubmitError, ConfigurationError: as for `submit`.
+        """
+        return await self._jobs.submit_many(
+            requests, key=key, step=step, timeout_s=timeout, return_exceptions=return_exceptions, options=options
+        )
+
+    def job(self, job_id: str) -> Any:
+        """Return the handle of a job of this method by its id, wherever it was submitted. Asks nobody."""
+        return self._jobs.job(job_id)
+
+
+def _job_method(session: ClientSession, kind: type[AnyJob[Any]], callable_: Any) -> JobMethod:
+    method = callable_._method.decode()  # noqa: SLF001  # the base class is grpcio's
+    return JobMethod(
+        session.jobs,
+        kind,
+        method,
+        callable_._request_serializer,  # noqa: SLF001  # the base class is grpcio's
+        callable_._response_deserializer,  # noqa: SLF001  # the base class is grpcio's
+    )
+
+
+class UnaryStream(aio_channel.UnaryStreamMultiCallable, Submittable):  # type: ignore[type-arg]
+    """A server-streaming method: call it, or submit it."""
+
+    def __init__(self, session: ClientSession, *args: Any) -> None:
+        super().__init__(*args)
+        self._jobs = _job_method(session, StreamJob, self)
+
+
+class UnaryUnary(aio_channel.UnaryUnaryMultiCallable, Submittable):  # type: ignore[type-arg]
+    """A unary method: call it, map it over many requests, or submit it."""
 
     def __init__(self, session: ClientSession, *args: Any) -> None:
         super().__init__(*args)
         self._session = session
+        self._jobs = _job_method(session, Job, self)
 
     def map(
         self,

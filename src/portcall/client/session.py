@@ -5,6 +5,7 @@ from typing import Protocol
 
 import grpc
 
+from portcall.client.jobs.keeper import JobKeeper
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import fault_of_many
 from portcall.protos.portcall.v1.link_pb2 import End, Ends, Frame, Welcome
@@ -45,6 +46,7 @@ class ClientSession:
         self._why = ""
         self._listeners: list[Callable[[], None]] = []
         self._dialer = Dialer(DialerConfig(access=access, path=SESSION), self)
+        self.jobs = JobKeeper(access)
 
     @property
     def link(self) -> Link:
@@ -69,14 +71,17 @@ class ClientSession:
     async def pause(self) -> None:
         """Suspend the link and let go of the stream beneath it. `resume` goes on; calls under way stay."""
         await self._dialer.pause()
+        await self.jobs.suspend()
 
     def resume(self) -> None:
         """Go on after `pause`, if there was a link."""
         if self._connectivity is not grpc.ChannelConnectivity.IDLE:
             self._dialer.start()
+        self.jobs.resume()
 
     async def close(self) -> None:
         """Say goodbye and stop. Idempotent."""
+        await self.jobs.close()
         await self._dialer.close()
         self._set_connectivity(grpc.ChannelConnectivity.SHUTDOWN)
 

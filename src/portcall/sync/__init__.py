@@ -5,5 +5,6 @@ thread, what crosses into it and back, and what becomes of it at a fork. May imp
 """
 
 from portcall.sync.channel import Channel
+from portcall.sync.jobs import Job, StreamJob
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "Job", "StreamJob"]

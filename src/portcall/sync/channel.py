@@ -9,6 +9,7 @@ import grpc
 
 from portcall.client.mapping import LIMIT_DEFAULT, CallOptions, MapResults, map_by_calls, map_by_frames
 from portcall.client.session import ClientSession
+from portcall.sync.jobs import Job, JobOwner, StreamJob, Submittable
 from portcall.sync.mapping import Crossing, yield_replies
 from portcall.sync.plain import PlainChannel
 from portcall.sync.transport import BlockingTransport
@@ -95,10 +96,26 @@ class Mappable:
         return yield_replies(crossing, results, map(partial(self._callable.future, **each), requests), bound)
 
 
-class UnaryUnary(Mappable, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]  # not generic at run time
-    """A unary method: call it, or map it over many requests."""
+class UnaryUnary(Mappable, Submittable, grpc.UnaryUnaryMultiCallable):  # type: ignore[type-arg]  # not generic at run time
+    """A unary method: call it, map it over many requests, or submit it."""
 
     limit_default = LIMIT_DEFAULT
+
+    def __init__(self, jobs: JobOwner, *args: Any) -> None:
+        super().__init__(*args)
+        self._jobs = jobs
+
+
+class UnaryStream(Submittable, grpc.UnaryStreamMultiCallable):  # type: ignore[type-arg]  # not generic at run time
+    """A server-streaming method: call it, or submit it."""
+
+    def __init__(self, jobs: JobOwner, callable_: Any) -> None:
+        self._jobs = jobs
+        self._callable = callable_
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Call the method and return what iterates over the replies, and is a `grpc.Call`."""
+        return self._callable(*args, **options)
 
 
 class StreamUnary(Mappable, grpc.StreamUnaryMultiCallable):  # type: ignore[type-arg]  # not generic at run time
@@ -111,8 +128,8 @@ class Channel(grpc.Channel):
     """A gRPC channel to a fleet, for programs that block: calls go to its hub over one link.
 
     Stubs, call objects, futures, errors and interceptors are those of `grpc`. Multi-callables whose reply is unary have
-    `map` besides. A channel may be used by many threads at once, and by parent and child after a fork. It dials when
-    it is first used.
+    `map` besides; those whose request is unary have `submit`, `submit_many` and `job`, which make the call a job. A
+    channel may be used by many threads at once, and by parent and child after a fork. It dials when it is first used.
 
     Args:
         hub: HOST:PORT or unix:PATH of the hub; if None, the environment's PORTCALL_HUB, and then 127.0.0.1:7070.
@@ -155,7 +172,8 @@ class Channel(grpc.Channel):
             by_frames = partial(
                 map_by_frames, method=method, serialize=request_serializer, deserialize=response_deserializer
             )
-        return UnaryUnary(self._transport, callable_, by_frames)
+        jobs = JobOwner(self._transport, Job, method, request_serializer, response_deserializer)
+        return UnaryUnary(jobs, self._transport, callable_, by_frames)
 
     def unary_stream(
         self,
@@ -163,9 +181,11 @@ class Channel(grpc.Channel):
         request_serializer: Any = None,
         response_deserializer: Any = None,
         _registered_method: bool | None = False,
-    ) -> Any:
+    ) -> "UnaryStream":
         """Return the multi-callable of a server-streaming method."""
-        return self._intercepted.unary_stream(method, request_serializer, response_deserializer)
+        jobs = JobOwner(self._transport, StreamJob, method, request_serializer, response_deserializer)
+        callable_ = self._intercepted.unary_stream(method, request_serializer, response_deserializer)
+        return UnaryStream(jobs, callable_)
 
     def stream_unary(
         self,

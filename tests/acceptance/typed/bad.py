@@ -21,6 +21,17 @@ async def on_portcall(chat: ChatStub) -> None:
         assert each is not text
 
 
+async def jobs(chat: ChatStub) -> None:
+    await chat.Say.submit(Heard())  # E: arg-type
+    await chat.Say.submit(Text(), delya=5)  # E: call-arg
+    await chat.Say.submit(Text(), on_duplicate="maybe")  # E: arg-type
+    await chat.Say.submit_many([Text()], key="a")  # E: call-overload
+    text: Text = await (await chat.Say.submit(Text()))  # E: assignment
+    chat.Tell.submit([Text()])  # E: attr-defined
+    (await chat.Say.submit(Text())).replies()  # E: attr-defined
+    assert text
+
+
 async def on_another(channel: grpc.aio.Channel) -> None:
     ChatStub(channel).Say.map([Text()])  # E: attr-defined
     await on_portcall(ChatStub(channel))  # E: arg-type

@@ -28,6 +28,38 @@ async def on_portcall(channel: portcall.Channel, texts: AsyncIterator[Text]) -> 
         assert_type(said, Heard)
 
 
+async def jobs(chat: ChatStub) -> None:
+    job = await chat.Say.submit(Text(), key="a", delay=5, labels={"site": "a"}, after=["0" * 13], on_duplicate="retry")
+    assert_type(job, portcall.Job[Heard])
+    assert_type(await job, Heard)
+    assert_type((await job.status()).state, portcall.jobs.JobState)
+    assert_type(await chat.Say.job(job.id), Heard)
+    jobs = await chat.Say.submit_many([Text()], key=lambda text: text.text, after=[job])
+    assert_type(jobs, list[portcall.Job[Heard]])
+    both = await chat.Say.submit_many([Text()], return_exceptions=True)
+    assert_type(both, list[portcall.Job[Heard] | portcall.SubmitError])
+    listening = await chat.Listen.submit(Text(), priority=1, backoff={"initial_s": 2})
+    assert_type(await listening, None)
+    async for heard in listening.replies(5):
+        assert_type(heard, Heard)
+    async for event in job.events():
+        match event:
+            case portcall.jobs.Progressed(done=done, total=total):
+                assert_type((done, total), tuple[float, float])
+            case portcall.jobs.StateChanged(state=state):
+                assert_type(state, portcall.jobs.JobState)
+            case _:
+                pass
+
+
+def blocking_jobs(chat: ChatStub[portcall.sync.Channel]) -> None:
+    job = chat.Say.submit(Text(), attempts=3)
+    assert_type(job, portcall.sync.Job[Heard])
+    assert_type(job.result(timeout=5), Heard)
+    assert_type([each.result() for each in chat.Say.submit_many([Text()])], list[Heard])
+    assert_type(list(chat.Listen.submit(Text()).replies()), list[Heard])
+
+
 async def on_any_aio_channel(channel: grpc.aio.Channel) -> None:
     chat = ChatStub(channel)
     assert_type(await chat.Say(Text()), Heard)

@@ -43,6 +43,8 @@ class Child:
         self._stderr = b""
         self.ended = asyncio.get_running_loop().create_task(self._follow(), name=f"{name} ({self.pid})")
         """The task that ends when the process has."""
+        self.is_condemned = False
+        """Whether its death is meant."""
 
     async def line(self) -> str:
         """Return the next line of its stdout.
@@ -65,6 +67,12 @@ class Child:
         lines = self._stderr.decode(errors="replace").splitlines()[-STDERR_LINES_SHOWN:]
         words = "".join(f"\n  {line}" for line in lines) if lines else " nothing"
         return ChildDiedError(f"{self.name} (process {self.pid}) {how}. Its last words on stderr:{words}")
+
+    async def kill(self) -> None:
+        """Kill it, as the demo means to, and wait for its end."""
+        self.is_condemned = True
+        self._process.kill()
+        await self.ended
 
     async def stop(self) -> None:
         """Close its stdin, and kill it if that does not end it in time. Idempotent."""
@@ -120,15 +128,22 @@ class Children:
             ChildDiedError: a child ended first, or just after the work failed, which then failed because of that.
         """
         task = asyncio.get_running_loop().create_task(work)
-        deaths = {child.ended: child for child in self._children}
+        deaths = self._deaths()
         try:
             await asyncio.wait([task, *deaths], return_when=asyncio.FIRST_COMPLETED)
+            while not task.done() and all(child.is_condemned for ended, child in deaths.items() if ended.done()):
+                deaths = self._deaths()
+                await asyncio.wait([task, *deaths], return_when=asyncio.FIRST_COMPLETED)
             if task.done() and isinstance(task.exception(), FailedError):
                 await asyncio.wait(deaths, timeout=DEATH_NOTICE_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        died = next((child for ended, child in deaths.items() if ended.done()), None)
+        died = next((child for ended, child in deaths.items() if ended.done() and not child.is_condemned), None)
         if died is not None and (task.cancelled() or task.exception() is not None):
             raise died.death()
         return task.result()
+
+    def _deaths(self) -> "dict[asyncio.Task[None], Child]":
+        """Return the ends that are not to come."""
+        return {child.ended: child for child in self._children if not child.is_condemned}

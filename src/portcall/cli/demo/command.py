@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from dataclasses import dataclass
+import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import click
 import grpc
 from rich.console import Console
 
+from portcall.cli.demo.chaos import Chaos, Reckoning, reckon
 from portcall.cli.demo.children import Children
 from portcall.cli.demo.example import Example, load_example
+from portcall.cli.demo.fleet import DemoFleet
 from portcall.cli.demo.progress import Show, show_on
 from portcall.cli.demo.tables import summary, tables
 from portcall.cli.ending import exit_code_of, stop_signals
@@ -23,10 +26,6 @@ from portcall.cli.output import console
 from portcall.client import Channel
 from portcall.errors import ConfigurationError
 from portcall.wire.access import Access, resolve_access
-
-WORKER_OPTIONS = ("--slots", "8", "--grace", "1")
-"""Few slots, so that documents are shared out while they are mined and not all at once before; but the example needs 3.
-"""
 
 WORKERS_MAX = 64
 """Each is a process, and all are on this machine."""
@@ -46,6 +45,9 @@ class Plan:
     root: Path | None
     documents_max: int
     worker_count: int
+    is_chaotic: bool
+    run: str
+    """Names the run among others of the hub's jobs."""
 
     @property
     def subject(self) -> str:
@@ -58,6 +60,7 @@ class Plan:
 Examples:
   portcall demo                                mine Python's standard library
   portcall demo --input ~/texts --workers 4    mine a directory
+  portcall demo --chaos                        kill a worker and the hub in the middle
   portcall demo --limit 50 --json              figures and the report's place"""
 )
 @click.option(
@@ -83,36 +86,56 @@ Examples:
     help=f"How many workers, {WORKERS_MAX} at most. [default: 2]",
 )
 @click.option("--limit", type=count, metavar="N", help="Mine so many documents at most. [default: all]")
+@click.option(
+    "--chaos",
+    "is_chaotic",
+    is_flag=True,
+    help="Kill a worker and the hub in the middle, and show that each document was counted exactly once.",
+)
 @as_json
-def demo(*, root: Path | None, out: Path, worker_count: int, limit: int | None, is_json: bool) -> None:
+def demo(
+    *, root: Path | None, out: Path, worker_count: int, limit: int | None, is_chaotic: bool, is_json: bool
+) -> None:
     """See a fleet at work: mine documents on this machine.
 
     Starts a hub and workers as processes of their own, on a free port that only this machine reaches, and has them find
-    out what a body of documents is about. Writes a report, and leaves no process behind.
+    out what a body of documents is about; each document is a job of the hub's. Writes a report, and leaves no process
+    behind.
     """
     if worker_count > WORKERS_MAX:
         raise click.BadParameter(f"{worker_count} is too much; {WORKERS_MAX} is the most", param_hint="'--workers'")
     example = load_example()
     _make_folder(out)
     screen = console()
-    plan = Plan(root=None if root is None else root.resolve(), documents_max=limit or 0, worker_count=worker_count)
-    result = asyncio.run(_run(plan, example, Show() if is_json else show_on(screen)))
+    plan = Plan(
+        root=None if root is None else root.resolve(),
+        documents_max=limit or 0,
+        worker_count=worker_count,
+        is_chaotic=is_chaotic,
+        run=f"demo {os.getpid()}",
+    )
+    result, reckoning = asyncio.run(_run(plan, example, Show() if is_json else show_on(screen)))
     try:
         paths = example.report.write(result, out)
     except OSError as error:
         raise FailedError(f"cannot write to {out}: {error.strerror}. Choose another place with --out") from None
     if is_json:
-        click.echo(json.dumps(summary(result, *paths), ensure_ascii=False))
+        figures = summary(result, *paths)
+        click.echo(json.dumps(figures | ({"chaos": asdict(reckoning)} if reckoning else {}), ensure_ascii=False))
     else:
         _print_result(screen, result, *paths)
+        if reckoning is not None:
+            screen.print()
+            screen.print(reckoning.table())
         screen.print(f"The code of this demo, an ordinary Portcall project: {example.folder}", soft_wrap=True)
 
 
-async def _run(plan: Plan, example: Example, show: Show) -> Any:
+async def _run(plan: Plan, example: Example, show: Show) -> tuple[Any, Reckoning | None]:
     """Run the demo until it is done or a signal comes, which makes it exit with that signal's code."""
     with stop_signals() as signalled:
         work = asyncio.get_running_loop().create_task(_mine(plan, example, show))
-        await asyncio.wait([work, signalled], return_when=asyncio.FIRST_COMPLETED)
+        both: list[asyncio.Future[Any]] = [work, signalled]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
@@ -120,40 +143,59 @@ async def _run(plan: Plan, example: Example, show: Show) -> Any:
         return work.result()
 
 
-async def _mine(plan: Plan, example: Example, show: Show) -> Any:
+async def _mine(plan: Plan, example: Example, show: Show) -> tuple[Any, Reckoning | None]:
     """Start a fleet, mine on it and stop it."""
-    async with Children() as children:
-        show.say(f"Mining {plan.subject} with a hub and {_counted(plan.worker_count, 'worker')}")
-        hub = await children.start("The hub", ["hub", "--listen", "127.0.0.1:0", "--drain", "1", "--json"])
-        address: str = json.loads(await hub.line())["address"]
-        show.say(f"Hub on {address}: process {hub.pid}")
-        app = str(example.folder / "app.py")
-        for number in range(1, plan.worker_count + 1):
-            worker = await children.start(f"Worker {number}", ["worker", app, "--hub", address, *WORKER_OPTIONS])
-            show.say(f"Worker {number}: process {worker.pid}")
-        return await children.unless_one_dies(_mine_on(address, plan, example, show))
+    with tempfile.TemporaryDirectory(prefix="portcall-demo-") as folder:
+        async with Children() as children:
+            show.say(f"Mining {plan.subject} with a hub and {_counted(plan.worker_count, 'worker')}")
+            fleet = DemoFleet(children, example.folder / "app.py", Path(folder) / "jobs.db")
+            await fleet.start_hub()
+            show.say(f"Hub on {fleet.address}: process {fleet.hub.pid}")
+            for number in range(1, plan.worker_count + 1):
+                await fleet.start_worker(number)
+                show.say(f"Worker {number}: process {fleet.workers[number].pid}")
+            return await children.unless_one_dies(_mine_on(fleet, plan, example, show))
 
 
-async def _mine_on(address: str, plan: Plan, example: Example, show: Show) -> Any:
-    """Mine on the fleet of a hub, as soon as all workers are there."""
+async def _mine_on(fleet: DemoFleet, plan: Plan, example: Example, show: Show) -> tuple[Any, Reckoning | None]:
+    """Mine on a fleet, as soon as all workers are there."""
     # What the environment says of some other hub is not for this one.
-    await _wait_for_workers(resolve_access(address, tls=False, environ={}), plan.worker_count)
+    access = resolve_access(fleet.address, tls=False, environ={})
+    await _wait_for_workers(access, plan.worker_count)
     options = example.results.MiningOptions(
-        root="" if plan.root is None else str(plan.root), documents_max=plan.documents_max
+        root="" if plan.root is None else str(plan.root),
+        documents_max=plan.documents_max,
+        run=plan.run,
+        is_staged=plan.is_chaotic,
     )
-    async with Channel(address, tls=False) as channel:
-        with show:
-            try:
-                return await example.client.mine(channel, options, _Progress(plan, example, show))
-            except grpc.aio.AioRpcError as error:
-                raise FailedError(f"mining failed with {error.code().name}: {error.details()}") from None
+    progress = _Progress(plan, example, show, Chaos(fleet, show, is_wanted=plan.is_chaotic))
+    async with Channel(fleet.address, tls=False) as channel:
+        killing = asyncio.get_running_loop().create_task(progress.chaos.run()) if plan.is_chaotic else None
+        try:
+            with show:
+                result = await example.client.mine(channel, options, progress)
+            if killing is None:
+                return result, None
+            await killing
+        except grpc.aio.AioRpcError as error:
+            raise FailedError(f"mining failed with {error.code().name}: {error.details()}") from None
+        finally:
+            if killing is not None:
+                killing.cancel()
+                await asyncio.wait([killing])
+    extracted = len(result.documents)
+    figures = {"documents": extracted + len(result.unmined), "extracted": extracted, "counted": progress.counted}
+    return result, await reckon(access, plan.run, **figures)
 
 
 class _Progress:
     """Shows what the example reports."""
 
-    def __init__(self, plan: Plan, example: Example, show: Show) -> None:
+    def __init__(self, plan: Plan, example: Example, show: Show, chaos: Chaos) -> None:
         self._plan, self._results, self._show = plan, example.results, show
+        self.chaos = chaos
+        self.counted = 0
+        """Documents that the counting worker has counted."""
 
     def __call__(self, event: Any) -> None:
         """Take one step of the mining."""
@@ -164,8 +206,12 @@ class _Progress:
                     " or source code. Choose another directory with --input"
                 )
             self._show.begin(event.document_count)
+            self.chaos.begin(event.document_count)
         elif isinstance(event, self._results.Extracted):
             self._show.advance(event.worker)
+            self.chaos.advance()
+        elif isinstance(event, self._results.Counted):
+            self.counted = event.document_count
 
 
 async def _wait_for_workers(access: Access, worker_count: int) -> None:

@@ -1,0 +1,1 @@
+"""`portcall schedules`: jobs that the hub submits by itself, by cron or at intervals."""

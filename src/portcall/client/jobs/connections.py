@@ -1,0 +1,255 @@
+"""The way to the hub's service for jobs: one gRPC connection, proved before it is used, replaced when it fails.
+
+No channel is trusted to heal itself. A connection is proved by an empty question: a failure before that is known to
+have sent nothing. A connection that has failed is left to those who still use it, and the next user gets a new one.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import grpc
+
+from portcall.client.jobs.errors import HubLostError
+from portcall.errors import ConfigurationError
+from portcall.protos.portcall.v1 import jobs_pb2 as pb
+from portcall.wire.access import Access
+from portcall.wire.diagnosis import explain, reason
+from portcall.wire.dialer import Backoff
+from portcall.wire.native import open_aio_channel
+from portcall.wire.pump import is_reason_lost
+
+PROOF_S: Final = 10.0
+"""How long a hub may take to answer the empty question."""
+
+PATIENCE_S: Final = 30.0
+"""How long a hub may be away before what was asked of it fails, unless the caller says otherwise."""
+
+CALL_S_MIN: Final = 1.0
+"""What a call has at least, however much of that is left."""
+
+FINAL: Final = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.CANCELLED,
+    }
+)
+"""Statuses that another attempt would not change."""
+
+LOST: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED})
+"""Statuses of a hub that is gone, or that is going: gRPC's server ends what it has CANCELLED then."""
+
+CLOSED: Final = "Channel closed!"
+
+OPTIONS: Final = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Or the new connection would share the old one, and its back-off.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_retries", 0),
+)
+
+T = TypeVar("T")
+
+
+class JobsService:
+    """The methods of `portcall.v1.Jobs` on a channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        def unary(name: str, reply: Any) -> Any:
+            return channel.unary_unary(f"/portcall.v1.Jobs/{name}", _serialized, reply.FromString)
+
+        def stream(name: str, reply: Any) -> Any:
+            return channel.unary_stream(f"/portcall.v1.Jobs/{name}", _serialized, reply.FromString)
+
+        self.submit = unary("Submit", pb.SubmitReply)
+        self.get = unary("Get", pb.GetReply)
+        self.list = unary("List", pb.ListReply)
+        self.cancel = unary("Cancel", pb.CancelReply)
+        self.retry = unary("Retry", pb.RetryReply)
+        self.purge = unary("Purge", pb.PurgeReply)
+        self.put_schedule = unary("PutSchedule", pb.Schedule)
+        self.list_schedules = unary("ListSchedules", pb.ListSchedulesReply)
+        self.trigger_schedule = unary("TriggerSchedule", pb.SubmitReply)
+        self.delete_schedule = unary("DeleteSchedule", pb.DeleteScheduleReply)
+        self.watch = stream("Watch", pb.Event)
+        self.read_replies = stream("ReadReplies", pb.StoredReply)
+        self.wait: Any = channel.stream_stream("/portcall.v1.Jobs/Wait", _serialized, pb.WaitReply.FromString)
+
+
+def _serialized(message: Any) -> bytes:
+    serialized: bytes = message.SerializeToString()
+    return serialized
+
+
+class _Connection:
+    """A gRPC channel and how many use it."""
+
+    __slots__ = ("channel", "is_retired", "service", "users")
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.service = JobsService(channel)
+        self.users = 0
+        self.is_retired = False
+
+
+class HubConnections:
+    """Lends the connection of the moment. Nothing is dialled before it is needed."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._current: _Connection | None = None
+        self._open: set[_Connection] = set()
+        self._dialling: asyncio.Lock | None = None
+        self._rng = random.Random()
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[JobsService]:
+        """Lend the service.
+
+        Raises:
+            HubLostError: there is no hub to be had, or the connection fails; or the channel is closed.
+        """
+        connection = await self._ready()
+        connection.users += 1
+        try:
+            yield connection.service
+        except grpc.aio.AioRpcError as error:
+            if error.code() in LOST or is_reason_lost(error):
+                self._retire(connection)
+                words = f"The hub at {self._access.target} is lost: {reason(error.details() or '')}"
+                raise HubLostError(grpc.StatusCode.UNAVAILABLE, words, was_sent=True) from None
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                self._retire(connection)
+                words = f"The hub at {self._access.target} has not answered in time"
+                raise HubLostError(error.code(), words, was_sent=True) from None
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                self._retire(connection)  # the token's file may have another one by now
+            raise
+        except asyncio.CancelledError:
+            self._check_cancelled(was_sent=True)
+            raise
+        finally:
+            connection.users -= 1
+            await self._close_if_done(connection)
+
+    async def patiently(
+        self,
+        act: Callable[[JobsService, float], Awaitable[T]],
+        patience_s: float = PATIENCE_S,
+        *,
+        may_repeat: Callable[[HubLostError], bool] = lambda _: True,
+    ) -> T:
+        """Ask something again and again while the hub is away; what may have been sent only if that may be repeated.
+
+        `act` gets the service and how long its call may take.
+
+        Raises:
+            grpc.aio.AioRpcError: what the hub answers, or that it was away for so long.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience_s
+        backoff, attempt = Backoff(), 0
+        while True:
+            try:
+                async with self.use() as service:
+                    return await act(service, max(CALL_S_MIN, until - loop.time()))
+            except HubLostError as error:
+                if error.code() in FINAL or not may_repeat(error):
+                    raise
+                delay_s = backoff.delay_s(attempt, self._rng)
+                if loop.time() + delay_s >= until:
+                    raise
+                await asyncio.sleep(delay_s)
+                attempt += 1
+
+    async def suspend(self) -> None:
+        """Let go of all connections. The next use dials anew."""
+        self._current = None
+        connections, self._open = self._open, set()
+        for connection in connections:
+            connection.is_retired = True
+            await connection.channel.close()
+
+    async def close(self) -> None:
+        """End what is under way, and lend no more. Idempotent."""
+        self._is_closed = True
+        await self.suspend()
+
+    async def _ready(self) -> _Connection:
+        """Return a connection that works, as far as one can know."""
+        if self._dialling is None:
+            self._dialling = asyncio.Lock()
+        async with self._dialling:
+            if self._is_closed:
+                raise HubLostError(grpc.StatusCode.CANCELLED, CLOSED, was_sent=False)
+            current = self._current
+            if current is not None and current.channel.get_state() is grpc.ChannelConnectivity.READY:
+                return current
+            if current is not None:
+                self._retire(current)
+                await self._close_if_done(current)
+            self._current = await self._dial()
+            return self._current
+
+    async def _dial(self) -> _Connection:
+        try:
+            connection = _Connection(open_aio_channel(self._access, OPTIONS))
+        except ConfigurationError as error:
+            # A file that is being replaced, or was replaced by a wrong one: it may be right the next time.
+            raise HubLostError(grpc.StatusCode.UNAVAILABLE, str(error), was_sent=False) from None
+        self._open.add(connection)
+        is_proved = False
+        try:
+            await connection.service.get(pb.GetRequest(), timeout=PROOF_S)
+            is_proved = True
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            final = code if code in FINAL else grpc.StatusCode.UNAVAILABLE
+            raise HubLostError(final, self._words(error), was_sent=False) from None
+        except asyncio.CancelledError:
+            self._check_cancelled(was_sent=False)
+            raise
+        finally:
+            if not is_proved:
+                self._open.discard(connection)
+                await connection.channel.close()
+        return connection
+
+    def _words(self, error: grpc.aio.AioRpcError) -> str:
+        """Say what became of the hub, or what it says."""
+        details = error.details() or ""
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            return f"What answers at {self._access.target} keeps no jobs ({details}). It may be an older hub"
+        words = explain(self._access, error.code(), details)
+        if error.code() in FINAL:
+            return details if error.code() is grpc.StatusCode.FAILED_PRECONDITION else words
+        if words.startswith("UNAVAILABLE"):
+            words = reason(details)
+        return f"No hub answers at {self._access.target}: {words}"
+
+    def _check_cancelled(self, *, was_sent: bool) -> None:
+        """Raise the loss of the connection where that is what cancelled a call, and not its caller."""
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():
+            code = grpc.StatusCode.CANCELLED if self._is_closed else grpc.StatusCode.UNAVAILABLE
+            raise HubLostError(code, CLOSED if self._is_closed else "The connection was given up", was_sent=was_sent)
+
+    def _retire(self, connection: _Connection) -> None:
+        connection.is_retired = True
+        if self._current is connection:
+            self._current = None
+
+    async def _close_if_done(self, connection: _Connection) -> None:
+        if connection.is_retired and not connection.users and connection in self._open:
+            self._open.discard(connection)
+            await connection.channel.close()

@@ -1,0 +1,1 @@
+"""Jobs over real sockets, in one process: `portcall.testing` is what these tests, too, are written with."""
