@@ -60,7 +60,7 @@ class Plan:
 Examples:
   portcall demo                                mine Python's standard library
   portcall demo --input ~/texts --workers 4    mine a directory
-  portcall demo --chaos                        kill a worker and the hub in the middle
+  portcall demo --chaos                        kill a worker and the hub
   portcall demo --limit 50 --json              figures and the report's place"""
 )
 @click.option(

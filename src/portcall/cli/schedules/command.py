@@ -33,8 +33,8 @@ CATCH_UPS = {"once": pb.ScheduleSpec.ONCE, "none": pb.ScheduleSpec.NONE, "all": 
     invoke_without_command=True,
     epilog="""\b
 Examples:
-  portcall schedules put nightly --cron '30 2 * * MON-FRI' --time-zone Europe/Berlin
-      report.Reports/Make '{"kind": "daily"}'
+  portcall schedules put nightly --cron '30 2 * * MON-FRI'
+      --time-zone Europe/Berlin report.Reports/Make '{"kind": "daily"}'
   portcall schedules ls
   portcall schedules trigger nightly""",
 )
@@ -91,7 +91,8 @@ async def _ls(access: Access, *, is_json: bool) -> int:
 Examples:
   portcall schedules put nightly --cron '30 2 * * *' --time-zone Europe/Berlin
       report.Reports/Make '{"kind": "daily"}'
-  portcall schedules put poll --every 30 crawl.Crawler/Crawl @request.json --overlap allow
+  portcall schedules put poll --every 30 --overlap allow
+      crawl.Crawler/Crawl @request.json
 
 \b
 CRON has five fields (minute, hour, day, month, weekday), or six with seconds
