@@ -80,3 +80,11 @@ def test_a_backup_to_nowhere_leaves_nothing(store: SQLiteStore, tmp_path: Path) 
     with pytest.raises(StoreUnavailableError):
         store.backup(tmp_path / "nowhere" / "copy.db")
     store.write(Batch(now=1.0, appends=[new_job(1)]))
+
+
+def test_what_is_made_is_for_its_owner_alone(store: SQLiteStore, tmp_path: Path) -> None:
+    write_group(store, 1)
+    store.backup(tmp_path / "copy.db")
+    made = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+    assert made.keys() >= {"jobs.db", "jobs.db-wal", "jobs.db-lock", "copy.db"}
+    assert set(made.values()) == {"0o600"}, made

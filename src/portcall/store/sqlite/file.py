@@ -132,6 +132,8 @@ def open_database(path: Path) -> sqlite3.Connection:
         wanted = ".".join(map(str, SQLITE_VERSION_MIN))
         raise StoreNotOursError(f"this Python has SQLite {sqlite3.sqlite_version}; jobs need {wanted} or newer")
     is_new = _is_new(path)
+    if is_new:
+        make_file(path)
     with translated(path):
         connection = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_CACHED
@@ -147,6 +149,17 @@ def open_database(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file, if there is none, that its owner alone can read: requests and replies may be secret.
+
+    SQLite gives its log and the rest beside it the rights of the file.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreUnavailableError(f"cannot open {path}: {error.strerror}") from error
 
 
 def flush_folder(folder: Path) -> None:

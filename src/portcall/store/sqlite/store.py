@@ -11,7 +11,15 @@ from pathlib import Path
 
 from portcall.core.jobs.batch import Batch, Stored, Written
 from portcall.store.errors import StoreError, StoreUnavailableError
-from portcall.store.sqlite.file import FileLock, check_path, flush_folder, identity_of, open_database, translated
+from portcall.store.sqlite.file import (
+    FileLock,
+    check_path,
+    flush_folder,
+    identity_of,
+    make_file,
+    open_database,
+    translated,
+)
 from portcall.store.sqlite.reading import SQLiteReader, read_stored
 from portcall.store.sqlite.writing import Writing
 
@@ -69,6 +77,7 @@ class SQLiteStore:
         part = target.with_name(target.name + ".part")
         part.unlink(missing_ok=True)
         try:
+            make_file(part)
             with translated(self.path):
                 source = sqlite3.connect(self.path, isolation_level=None)
                 copy = sqlite3.connect(part, isolation_level=None)
