@@ -3,9 +3,15 @@
 import asyncio
 import os
 import re
+import signal
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+
+WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +23,9 @@ class Said:
     code: int
 
 
-async def run_line(command: str, *, folder: Path, hub: str) -> Said:
+async def run_line(
+    command: str, *, folder: Path, hub: str, variables: Mapping[str, str] = MappingProxyType({})
+) -> Said:
     """Run a command line in a folder, with a hub at this address, on a terminal of 80 columns."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTCALL_")}
     process = await asyncio.create_subprocess_exec(
@@ -28,9 +36,17 @@ async def run_line(command: str, *, folder: Path, hub: str) -> Said:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
-        env={**environment, "PORTCALL_HUB": hub, "COLUMNS": "80", "LC_ALL": "C.UTF-8"},
+        env={**environment, "PORTCALL_HUB": hub, "COLUMNS": "80", "LC_ALL": "C.UTF-8", **variables},
+        start_new_session=True,
     )
-    stdout, stderr = await process.communicate()
+    try:
+        async with asyncio.timeout(WAIT_S):
+            stdout, stderr = await process.communicate()
+    except TimeoutError:
+        raise AssertionError(f"has not ended in {WAIT_S:g} s: {command}") from None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode is not None
     return Said(stdout=stdout.decode().splitlines(), stderr=stderr.decode().splitlines(), code=process.returncode)
 

@@ -137,7 +137,8 @@ MISTAKES = {
         "the upstream's address is '50051'; it should be HOST:PORT, as in localhost:50051, or unix:PATH"
     ),
     "--upstream app:1 --hub nonsense": (
-        "the hub's address is 'nonsense'; it should be HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"
+        "invalid value for '--hub': 'nonsense' is not HOST:PORT, as in 127.0.0.1:7070, nor unix:PATH."
+        " See: portcall attach --help"
     ),
     "--upstream app:1 --slots 0": (
         "invalid value for '--slots': '0' is not a whole number, 1 or more. See: portcall attach --help"

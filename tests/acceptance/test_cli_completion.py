@@ -60,7 +60,7 @@ async def test_bash_completes(processes: Processes, commands: str) -> None:
     await processes.worker("cargo", hub)
     at = f"--hub {hub.address}"
     for line, offered in {
-        "portcall c": ["compile", "call", "completion"],
+        "portcall c": ["compile", "call", "completion", "config"],
         "portcall completion ": ["bash", "zsh", "fish"],
         "portcall call --emit": ["--emit-defaults"],
         f"portcall call {at} harb": METHODS,

@@ -129,7 +129,7 @@ async def test_worker_keeps_its_settings_and_no_others(processes: Processes, pro
     project.write("app.py", "import os\n" + shown + textwrap.dedent(APP))
     command = ("dev", "app", "--listen", "127.0.0.1:0", "--protos", "protos", "--out", ".")
     dev = await processes.start(*command, folder=project.folder, **settings)
-    await dev.line(r"^\['PORTCALL_HUB', 'PORTCALL_WORKER_NAME'\]$")
+    await dev.line(r"^\['PORTCALL_CONFIG', 'PORTCALL_HUB', 'PORTCALL_WORKER_NAME'\]$")
     await dev.line("^Worker app serves")
 
 

@@ -45,8 +45,9 @@ NO_DOCUMENTS = (
 )
 
 MISTAKES = {
-    "wroker": "no such command 'wroker'. See: portcall --help",
+    "wroker": "no such command 'wroker'. Did you mean 'worker'? See: portcall --help",
     "fleet sl": "no such command 'sl'. See: portcall fleet --help",
+    "hub --config x": f"--config stands before the command, as in portcall --config FILE hub. {HUB_HELP}",
     "hub --grace soon": f"invalid value for '--grace': 'soon' is not a number of seconds, 0 or more. {HUB_HELP}",
     "hub --drain -1": f"invalid value for '--drain': '-1' is not a number of seconds, 0 or more. {HUB_HELP}",
     "hub --queue-max 0": f"invalid value for '--queue-max': '0' is not a whole number, 1 or more. {HUB_HELP}",
@@ -86,11 +87,13 @@ MISTAKES = {
         "this worker has no methods; call add_XServicer_to_server(servicer, worker) first"
     ),
     "worker bare --hub nonsense": (
-        "the hub's address is 'nonsense'; it should be HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"
+        "invalid value for '--hub': 'nonsense' is not HOST:PORT, as in 127.0.0.1:7070, nor unix:PATH."
+        " See: portcall worker --help"
     ),
     "worker elsewhere": ("the hub's address is 'nonsense'; it should be HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"),
     "fleet ls --hub nonsense": (
-        "the hub's address is 'nonsense'; it should be HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"
+        "invalid value for '--hub': 'nonsense' is not HOST:PORT, as in 127.0.0.1:7070, nor unix:PATH."
+        " See: portcall fleet ls --help"
     ),
     "demo --input nope": "invalid value for '--input': Directory 'nope' does not exist. See: portcall demo --help",
     "demo --input none.py": "invalid value for '--input': Directory 'none.py' is a file. See: portcall demo --help",

@@ -261,6 +261,18 @@ async def test_options_go_with_each_call(stage: Stage, connect: Connect) -> None
     assert all(remaining and 0 < remaining <= 60 for _, remaining in seen)
 
 
+async def test_metadata_that_grpc_would_not_send_is_refused(stage: Stage, connect: Connect) -> None:
+    hub = await stage.hub()
+    await stage.worker(hub.address, UnaryCall=echo)
+    options = {"metadata": (("Tone", "low"),), "return_exceptions": True}
+    stub = connect(hub.address)
+    refusals = [refusal async for refusal in stub.UnaryCall.map(requests(2), **options)]
+    with pytest.raises(grpc.aio.AioRpcError) as alone:
+        await stub.UnaryCall(UnaryRequest(), metadata=options["metadata"])
+    expected = (grpc.StatusCode.INTERNAL, alone.value.details())
+    assert [(refusal.code(), refusal.details()) for refusal in refusals] == [expected] * 2
+
+
 async def test_deadline_of_each_call(stage: Stage, connect: Connect) -> None:
     gate = Gate()
     hub = await stage.hub()

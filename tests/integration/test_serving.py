@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
-from interop.service import Context, interop_stub
+from interop.service import SERVICE, Context, interop_stub
 from interop_pb2 import StreamRequest, UnaryReply, UnaryRequest
 
 from .servicers import Source, echo, echo_each, number
@@ -211,3 +211,22 @@ async def test_map_asks_the_credentials_for_each_call(stage: Stage) -> None:
     )
     assert [reply.body async for reply in replies] == [b"x-token=secret"] * 5
     assert len(plugin.asked) == 5
+
+
+async def test_unary_call_that_fails_has_no_message_before_its_status(stage: Stage) -> None:
+    async def refuse(request: UnaryRequest, context: Context) -> UnaryReply:
+        await context.abort(grpc.StatusCode.NOT_FOUND, "no such ship", (("berth", "7"),))
+
+    hub = await stage.hub(message_bytes_max=1_000)
+    await stage.worker(hub.address, UnaryCall=refuse)
+    # As other languages' clients see it: a stream of frames, in which a message and a status can both come.
+    method: Any = stage.native_channel(hub.address).unary_stream(f"/{SERVICE}/UnaryCall")
+    for request, status in (
+        (b"", (grpc.StatusCode.NOT_FOUND, "no such ship")),
+        (bytes(1_001), (grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (1001 vs. 1000)")),
+    ):
+        call = method(request)
+        with pytest.raises(grpc.aio.AioRpcError):
+            pytest.fail(f"a message: {await anext(aiter(call))!r}")
+        assert await status_of(call) == status
+        assert dict(await call.trailing_metadata()).get("berth") == ("7" if not request else None)

@@ -107,7 +107,7 @@ async def test_what_is_no_socket_is_left_alone(stage: Stage, path: Path, kind: s
         path.mkdir()
     else:
         path.symlink_to("elsewhere")
-    with pytest.raises(ConfigurationError, match=r"there is a file that is no socket\. Choose another path"):
+    with pytest.raises(ConfigurationError, match=r"what is there is no socket\. Choose another path"):
         await stage.hub(listen=f"unix:{path}")
     assert path.is_symlink() or path.exists()
 

@@ -16,6 +16,7 @@ CHECKS = {
     "types": ["-m", "mypy"],
     "layers": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
     "generated code": ["tools/generate.py", "--check"],
+    "table of settings": ["tools/settings.py", "--check"],
     "diagrams": ["tools/diagrams.py", "--check"],
 }
 

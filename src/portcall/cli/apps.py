@@ -96,6 +96,7 @@ def _import(reference: AppReference) -> ModuleType:
         raise ConfigurationError(
             f"there is no module {error.name!r} in {reference.folder}, nor among the installed ones. Start portcall in"
             f" the folder that has it, or name the file, as in path/to/{reference.module.replace('.', '/')}.py"
+            f"{_meant(reference)}"
         ) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an app raises is its user's to see
         _blame(reference, "while it was imported", error)
@@ -105,6 +106,12 @@ def _import(reference: AppReference) -> ModuleType:
             f" ({getattr(module, '__file__', None) or 'built into Python'}). Rename the file"
         )
     return module
+
+
+def _meant(reference: AppReference) -> str:
+    """Return a question for who wrote a dot where a colon belongs."""
+    parent, _, name = reference.module.rpartition(".")
+    return f". Did you mean {parent}:{name}?" if hasattr(sys.modules.get(parent), name) else ""
 
 
 def _is_file_of(module: ModuleType, folder: Path) -> bool:

@@ -12,6 +12,7 @@ from portcall.cli.exits import EXIT_DONE
 from portcall.cli.options import count, exit_with_stdin, hub_access, log_level, seconds, setting, start_logging
 from portcall.cli.upstream_options import upstream_tls
 from portcall.wire.access import Access, Tls
+from portcall.worker.learning import read_descriptor_set
 from portcall.worker.server import GRACE_S_DEFAULT, SLOTS_DEFAULT
 from portcall.worker.sidecar import Sidecar, SidecarConfig
 
@@ -40,11 +41,13 @@ calls; it is back when it is healthy, with the methods that it has then. Upstrea
 The first SIGTERM or Ctrl-C drains: no new calls are taken, and those that run have --grace seconds to finish. The
 second one stops at once."""
 )
-@click.option(
+@setting(
     "--upstream",
+    "The gRPC server to bring into the fleet. Also unix:PATH.",
     metavar="HOST:PORT",
-    envvar="PORTCALL_ATTACH_UPSTREAM",
-    help="The gRPC server to bring into the fleet. Also unix:PATH. [required; env: PORTCALL_ATTACH_UPSTREAM]",
+    variable="PORTCALL_ATTACH_UPSTREAM",
+    shown="none; it is required",
+    is_needed=True,
 )
 @upstream_tls
 @setting(
@@ -127,6 +130,8 @@ def attach(
     )
     sidecar = Sidecar(config)
     start_logging(log_level)
+    if descriptor_set is not None:
+        read_descriptor_set(descriptor_set, config.services)  # says what is wrong with it before anything is dialled
     logger.info("A sidecar of %s with %d slots dials the hub at %s", upstream, slots, access.target)
     asyncio.run(_serve(sidecar, grace_s=grace))
 

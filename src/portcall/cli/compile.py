@@ -48,16 +48,16 @@ Exit codes:
     variable="PORTCALL_COMPILE_OUT",
     shown="beside the files",
 )
-@click.option(
-    "-I",
+@setting(
     "--include",
-    "includes",
+    "A folder that imports begin at; also more than once. A PATH in none of them is one itself.",
+    short="-I",
+    also=("includes",),
     type=existing,
     metavar="DIR",
     multiple=True,
-    envvar="PORTCALL_COMPILE_INCLUDE",
-    help="A folder that imports begin at; also more than once. A PATH in none of them is one itself."
-    " [env: PORTCALL_COMPILE_INCLUDE]",
+    variable="PORTCALL_COMPILE_INCLUDE",
+    shown="none",
 )
 @setting(
     "--no-services",

@@ -53,9 +53,12 @@ Examples:
 The services and methods after 'portcall call' are those of the hub that --hub or PORTCALL_HUB names. If it does not
 answer within a second, none are offered."""
 )
-@click.argument("shell", type=click.Choice(SHELLS), metavar="bash|zsh|fish")
+@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
 def completion(*, shell: str) -> None:
-    """Print what makes a shell complete words: commands, options, services and methods."""
+    """Print what makes a shell complete words: commands, options, services and methods.
+
+    SHELL is bash, zsh or fish.
+    """
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(cli, {}, "portcall", COMPLETION_VARIABLE).source(), nl=False)

@@ -4,7 +4,7 @@ import grpc
 
 from portcall._version import __version__
 from portcall.wire.access import Access
-from portcall.wire.diagnosis import reason
+from portcall.wire.diagnosis import explain, reason
 from portcall.wire.native import dial
 from portcall.wire.tokens import Entries, own_entries
 
@@ -27,7 +27,10 @@ def token_metadata(access: Access) -> Entries:
     return () if token is None else own_entries(token)
 
 
-def unreachable(target: str, details: str) -> str:
-    """Return the words for a server that does not answer; `details` are gRPC's own."""
+def unreachable(access: Access, details: str, what: str = "server") -> str:
+    """Return the words for a server, or `what` else it should be, that does not answer; `details` are gRPC's own."""
+    words = explain(access, grpc.StatusCode.UNAVAILABLE, details)
+    if not words.startswith("UNAVAILABLE"):
+        return f"no {what} can be reached at {access.target}: {words}"
     start = "Start one with 'portcall hub', or name another with --hub"
-    return f"no server answers at {target} ({reason(details)}). {start}"
+    return f"no {what} answers at {access.target} ({reason(details)}). {start}"

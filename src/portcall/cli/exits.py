@@ -3,6 +3,8 @@
 import click
 from click.core import ParameterSource
 
+from portcall.cli.nearest import did_you_mean
+from portcall.cli.settings.setting import DefaultsSource, Setting
 from portcall.errors import ConfigurationError, PortcallError
 
 EXIT_DONE = 0
@@ -47,16 +49,40 @@ def report_error(error: click.ClickException | PortcallError) -> int:
 def _words(error: click.ClickException | PortcallError) -> str:
     if not isinstance(error, click.ClickException):
         return str(error)
-    message = " ".join(error.format_message().split()).rstrip(".")
-    message = message[:1].lower() + message[1:] + _origin(error)
+    message = bare_words(error)
     context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--config":
+        message = "--config stands before the command, as in portcall --config FILE hub"
+    elif isinstance(error, click.NoSuchOption) and context is not None:
+        message = _no_such_option(error.option_name, context)
     stop = "" if message.endswith("?") else "."
     return f"{message}{stop} See: {context.command_path} --help" if context is not None else message
+
+
+def bare_words(error: click.ClickException) -> str:
+    """Return what is wrong, and what has set it, in one line without a stop."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return message[:1].lower() + message[1:] + _origin(error)
+
+
+def _no_such_option(name: str, context: click.Context) -> str:
+    options = [each for each in context.command.get_params(context) if isinstance(each, click.Option)]
+    known = [word for each in options if not each.hidden for word in each.opts]
+    hint = did_you_mean(name, known)
+    if not hint and isinstance(context.command, click.Group):
+        hint = ". Those of a command stand behind its name"
+    return f"no such option '{name}'{hint}"
 
 
 def _origin(error: click.ClickException) -> str:
     """Say where a bad value was set, if that was not the command line."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
         return ""
-    is_from_environment = error.ctx.get_parameter_source(error.param.name or "") is ParameterSource.ENVIRONMENT
-    return f" (set by {error.param.envvar} in the environment)" if is_from_environment else ""
+    source = error.ctx.obj
+    match error.ctx.get_parameter_source(error.param.name or ""):
+        case ParameterSource.ENVIRONMENT:
+            return f" (set by {error.param.envvar} in the environment)"
+        case ParameterSource.DEFAULT_MAP if isinstance(error.param, Setting) and isinstance(source, DefaultsSource):
+            return f" (set by {error.param.key} in {source.origin(error.ctx, error.param)})"
+        case _:
+            return ""

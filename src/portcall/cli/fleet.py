@@ -9,14 +9,16 @@ import click
 import grpc
 from rich.table import Table
 
+from portcall.cli.connection import unreachable
 from portcall.cli.exits import FailedError
+from portcall.cli.nearest import NamingGroup
 from portcall.cli.options import as_json, hub_access
 from portcall.cli.output import console, duration, fits, table
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, Refusals, WorkerStatus
 from portcall.protos.portcall.v1.link_pb2 import ProcessStatus
 from portcall.wire.access import Access
-from portcall.wire.diagnosis import explain, reason
+from portcall.wire.diagnosis import explain
 from portcall.wire.native import open_channel
 
 ANSWER_S = 5.0
@@ -31,7 +33,7 @@ class Column(NamedTuple):
     is_essential: bool = True
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=NamingGroup, invoke_without_command=True)
 @click.pass_context
 def fleet(ctx: click.Context) -> None:
     """Look at the fleet."""
@@ -101,13 +103,7 @@ def _explained(access: Access, error: Any) -> PortcallError:
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return ConfigurationError(explain(access, error.code(), error.details()))
         case grpc.StatusCode.UNAVAILABLE:
-            words = explain(access, error.code(), error.details())
-            if not words.startswith("UNAVAILABLE"):
-                return FailedError(f"no hub can be reached at {target}: {words}")
-            return FailedError(
-                f"no hub answers at {target} ({reason(error.details())})."
-                " Start one with 'portcall hub', or name another with --hub"
-            )
+            return FailedError(unreachable(access, error.details(), "hub"))
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")
         case grpc.StatusCode.UNIMPLEMENTED:

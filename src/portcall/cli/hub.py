@@ -12,7 +12,18 @@ import click
 
 from portcall._version import __version__
 from portcall.cli.ending import stop_signals
-from portcall.cli.options import as_json, count, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
+from portcall.cli.options import (
+    as_json,
+    count,
+    exit_with_stdin,
+    file_path,
+    log_level,
+    seconds,
+    setting,
+    size,
+    span,
+    start_logging,
+)
 from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
 from portcall.hub import Hub, HubConfig, ServerTls
@@ -129,8 +140,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--queue-bytes-max",
     "Most bytes that calls which wait may hold together.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.limits.bytes_waiting_max,
     shown=f"{_CONFIG.limits.bytes_waiting_max >> 20} MiB",
     variable="PORTCALL_HUB_QUEUE_BYTES_MAX",
@@ -138,8 +149,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--message-bytes-max",
     "Largest message of a call, either way.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.message_bytes_max,
     shown=f"{_CONFIG.message_bytes_max >> 20} MiB",
     variable="PORTCALL_HUB_MESSAGE_BYTES_MAX",
@@ -155,8 +166,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--window-bytes",
     "What a native call may send ahead of a slow worker, and a link in one round trip.",
-    type=count,
-    metavar="N",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.window_bytes,
     variable="PORTCALL_HUB_WINDOW_BYTES",
 )
@@ -171,8 +182,8 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--link-bytes-max",
     "Most bytes kept for a worker or client that does not read; past it, its link is ended.",
-    type=count,
-    metavar="BYTES",
+    type=size,
+    metavar="SIZE",
     default=_CONFIG.link_bytes_max,
     shown=f"{_CONFIG.link_bytes_max >> 20} MiB",
     variable="PORTCALL_HUB_LINK_BYTES_MAX",
@@ -180,7 +191,7 @@ With --json the hub prints one line to stdout, when it is ready:
 @setting(
     "--ping-interval",
     "How often a silent link is asked whether it lives; the fourth time without an answer it counts as lost.",
-    type=seconds,
+    type=span,
     metavar="S",
     default=_CONFIG.liveness.ping_interval_s,
     variable="PORTCALL_HUB_PING_INTERVAL",

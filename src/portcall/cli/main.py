@@ -14,6 +14,8 @@ from click.shell_completion import CompletionItem
 from portcall._version import __version__
 from portcall.cli.ending import exit_within, heed_sigterm
 from portcall.cli.exits import EXIT_DONE, EXIT_INTERRUPTED, report_error
+from portcall.cli.nearest import NamingGroup
+from portcall.cli.settings.setting import FILE_NAME, FILE_VARIABLE
 from portcall.errors import PortcallError
 
 LEAVE_S = 5.0
@@ -46,12 +48,13 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
         "completion": CommandPlace("portcall.cli.completion", "completion", "Print what makes a shell complete words."),
         "token": CommandPlace("portcall.cli.token", "token", "Make a token, which lets workers or clients in."),
+        "config": CommandPlace("portcall.cli.settings.command", "config", "Show every setting, and what has set it."),
         "doctor": CommandPlace("portcall.cli.doctor.command", "doctor", "Find out why a hub cannot be reached."),
     }
 )
 
 
-class LazyGroup(click.Group):
+class LazyGroup(NamingGroup):
     """A group that imports a command's module when the command is run, and not to list it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -78,6 +81,11 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, place.purpose) for name, place in COMMANDS.items()])
 
 
+def _configure(ctx: click.Context, _: click.Parameter, file: str | None) -> None:
+    """Have the settings of a command found in the file, should it ask for any."""
+    ctx.obj = importlib.import_module("portcall.cli.settings.configuration").Configuration(file)
+
+
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
@@ -99,7 +107,16 @@ Exit codes:
   64+  a call ended with a status that is not OK: its number and 64
   130  stopped by Ctrl-C, 143 by SIGTERM, before it was done
 
-Every option that says so can be set in the environment instead; the option wins.""",
+Every option that says so can be set in the environment instead, or in portcall.toml:
+an option wins over the environment, and that over the file. See: portcall config""",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=_configure,
+    help=f"File of settings. [default: {FILE_NAME} here or in a folder above; env: {FILE_VARIABLE}]",
 )
 @click.version_option(__version__, "-V", "--version", message="portcall %(version)s")
 @click.pass_context

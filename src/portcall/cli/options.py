@@ -3,16 +3,20 @@
 import functools
 import logging
 import math
+import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from portcall.cli.ending import end_with_stdin
+from portcall.cli.settings.setting import Setting, shown_value
+from portcall.errors import ConfigurationError
 from portcall.wire.access import (
     INSECURE_VARIABLE,
     TLS_CA_VARIABLE,
@@ -20,14 +24,18 @@ from portcall.wire.access import (
     TLS_KEY_VARIABLE,
     TLS_VARIABLE,
     TOKEN_FILE_VARIABLE,
+    TOKEN_VARIABLE,
     Access,
     Tls,
     resolve_access,
 )
-from portcall.wire.target import HUB_DEFAULT, HUB_VARIABLE
+from portcall.wire.target import HUB_DEFAULT, HUB_VARIABLE, hub_target
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
+
+COUNT_MAX = 2**31 - 1
+"""What gRPC counts in is no larger; and that many of anything is as good as no limit."""
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -43,6 +51,14 @@ def seconds(value: object) -> float:
     return number
 
 
+def span(value: object) -> float:
+    """Read a span of time that cannot be none: a number of seconds above 0. A type for `click.option`."""
+    number = seconds(value)
+    if not number:
+        raise click.BadParameter(f"{value!r} is not above 0 seconds")
+    return number
+
+
 def count(value: object) -> int:
     """Read how many: a whole number, 1 or more. A type for `click.option`."""
     try:
@@ -51,6 +67,8 @@ def count(value: object) -> int:
         number = 0
     if number < 1:
         raise click.BadParameter(f"{value!r} is not a whole number, 1 or more")
+    if number > COUNT_MAX:
+        raise click.BadParameter(f"{value!r} is too much; {COUNT_MAX} is the most")
     return number
 
 
@@ -63,13 +81,44 @@ def size(value: object) -> int:
     return number
 
 
+class Switch(click.types.BoolParamType):
+    """The type of a flag, which only a variable can get wrong."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read yes or no."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither 1 nor 0", param, ctx)
+
+
+def hub_place(value: str) -> str:
+    """Read where a hub is. A type for `click.option`."""
+    try:
+        return hub_target(value)
+    except ConfigurationError:
+        raise click.BadParameter(f"{value!r} is not HOST:PORT, as in {HUB_DEFAULT}, nor unix:PATH") from None
+
+
 def setting(
-    name: str, words: str, *, variable: str, default: object = None, shown: str | None = None, **more: Any
+    name: str,
+    words: str,
+    *,
+    variable: str,
+    default: object = None,
+    shown: str | None = None,
+    short: str | None = None,
+    also: Sequence[str] = (),
+    **more: Any,
 ) -> Decorator:
-    """Make an option that the environment can set too. The help shows `shown` for a default that is not just said."""
-    said = shown or (f"{default:g}" if isinstance(default, float) else str(default))
-    extra = f"env: {variable}" if more.get("is_flag") else f"default: {said}; env: {variable}"
-    return click.option(name, envvar=variable, default=default, help=f"{words} [{extra}]", **more)
+    """Make an option that the environment and portcall.toml can set too; see `Setting`.
+
+    The help shows `shown` for a default that is not just said. `also` has other flags and the parameter's name.
+    """
+    said = shown or shown_value(bool(default) if more.get("is_flag") else default)
+    more = {"type": Switch(), **more} if more.get("is_flag") else more
+    names = [*([short] if short else []), name, *also]
+    return click.option(*names, cls=Setting, envvar=variable, default=default, words=words, said=said, **more)
 
 
 hub_address: Decorator = setting(
@@ -78,6 +127,7 @@ hub_address: Decorator = setting(
     variable=HUB_VARIABLE,
     shown=HUB_DEFAULT,
     metavar="HOST:PORT",
+    type=hub_place,
 )
 """`--hub`. It is None if nobody has said it, since an app may have its own."""
 
@@ -102,6 +152,12 @@ class HubOptions:
         return resolve_access(self.hub, token=self.token_file, tls=self.tls, is_insecure=self.is_insecure)
 
 
+def _unless_the_environment_has_it(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Leave the file of a token aside that portcall.toml names, where the environment has a token."""
+    is_from_file = ctx.get_parameter_source(param.name or "") is ParameterSource.DEFAULT_MAP
+    return None if is_from_file and os.environ.get(TOKEN_VARIABLE) else value
+
+
 _HUB_OPTIONS: tuple[Decorator, ...] = (
     hub_address,
     setting(
@@ -111,6 +167,7 @@ _HUB_OPTIONS: tuple[Decorator, ...] = (
         shown="no token",
         metavar="FILE",
         type=file_path,
+        callback=_unless_the_environment_has_it,
     ),
     setting("--tls", "Encrypt, and trust the authorities that the system trusts.", variable=TLS_VARIABLE, is_flag=True),
     setting(
@@ -186,6 +243,12 @@ def hub_access(command: Function) -> Function:
         return command(access=options.access(), **others)
 
     return hub_options(with_access)
+
+
+@click.command("connect")
+@hub_options
+def connect(*, options: HubOptions) -> None:
+    """Have the options that say how to reach a hub: what the table [connect] is made of. No command of its own."""
 
 
 def log_level(variable: str, default: str = "info") -> Decorator:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from portcall.cli.exits import FailedError
 from portcall.cli.options import file_path
 from portcall.errors import ConfigurationError
 from portcall.hub.tokens import Role, parse_tokens
 
 TOKEN_BYTES = 32
+
+OTHER_FILE = "Choose another file with --append"
 
 ROLES = tuple(role.value for role in Role)
 
@@ -58,7 +59,7 @@ def token(*, roles: tuple[str, ...], name: str, append: Path | None, out: Path |
         return
     try:
         _append(append, line)
-    except FailedError:
+    except ConfigurationError:
         if out is not None:
             out.unlink()
         raise
@@ -75,7 +76,7 @@ def _write_new(path: Path, text: str) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise ConfigurationError(f"{path} is there already; choose another file with --out") from None
+        raise ConfigurationError(f"{path} is there already. Choose another file with --out") from None
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}. Choose another file with --out") from None
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -86,12 +87,14 @@ def _append(path: Path, line: str) -> None:
     """Append a line to the hub's file, which this user alone can read if it is made here.
 
     Raises:
-        FailedError: it cannot be written to.
+        ConfigurationError: it cannot be written to, or is no text file.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "r+", encoding="utf-8") as file:
             text = file.read()
             file.write(("" if not text or text.endswith("\n") else "\n") + f"{line}\n")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"cannot append to {path}: it is not a text file. {OTHER_FILE}") from None
     except OSError as error:
-        raise FailedError(f"cannot append to {path}: {error.strerror}") from None
+        raise ConfigurationError(f"cannot append to {path}: {error.strerror}. {OTHER_FILE}") from None

@@ -98,6 +98,7 @@ def worker(
     loaded.insecure = loaded.insecure if options.is_insecure is None else options.is_insecure
     loaded.slots = loaded.slots if slots is None else slots
     loaded.name = loaded.name if name is None else name
+    loaded.hello()  # says what is wrong with the app before anything is dialled
     logger.info("Worker %s with %d slots dials the hub at %s", app, loaded.slots, loaded.access().target)
     asyncio.run(_serve(loaded, grace_s=grace))
     return EXIT_DONE

@@ -20,7 +20,7 @@ from portcall.protos.link_rules import FRAME_MESSAGE_BYTES_MAX
 from portcall.protos.portcall.v1.link_pb2 import Cancel, End, Frame
 from portcall.wire.caller import CallerEnd, open_frame
 from portcall.wire.limits import BATCH_BYTES_MAX
-from portcall.wire.metadata import from_frame, to_frame
+from portcall.wire.metadata import from_frame, is_legal, to_frame
 from portcall.wire.outbox import MANY_OVERHEAD_BYTES
 from portcall.wire.status import status_code
 
@@ -233,13 +233,19 @@ class _FrameEngine:
         self._is_patient = bool(options.wait_for_ready)
         self._indexes: dict[int, int] = {}
         self._large: dict[int, CallerEnd] = {}
+        metadata = options.metadata or ()
+        self._is_legal = is_legal(metadata)
         # What the opens of all calls share.
         self._opening = open_frame(
-            0, method, to_frame(options.metadata or ()), timeout_s=options.timeout, is_patient=self._is_patient
+            0, method, to_frame(metadata), timeout_s=options.timeout, is_patient=self._is_patient
         ).open
 
     def start(self, index: int, requests: Sequence[Any]) -> None:
         """Begin calls: those that can go in one frame each go in one frame together, up to a batch's worth."""
+        if not self._is_legal:
+            for illegal in range(index, index + len(requests)):
+                self._window.put(illegal, End(status=grpc.StatusCode.INTERNAL.value[0], details="Invalid metadata"))
+            return
         session = self._session
         messages = list(map(self._serialize, requests))
         ids = session.add_all(self, len(messages), is_patient=self._is_patient)

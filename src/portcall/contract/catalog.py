@@ -153,7 +153,7 @@ def read_descriptor_set(content: bytes) -> list[FileDescriptorProto]:
     except DecodeError:
         files = []
     if not files or not all(file.name for file in files):
-        raise DescriptorError("it is not a descriptor set, as protoc writes it with --descriptor_set_out")
+        raise DescriptorError("this is not a descriptor set; protoc --descriptor_set_out writes one")
     return files
 
 

@@ -123,7 +123,9 @@ def write(out: Path, texts: Mapping[str, str], paths: Iterable[str]) -> None:
         for target, draft in written.items():
             draft.replace(target)
     except OSError as error:
-        raise PortcallError(f"cannot write {error.filename}: {error.strerror}") from None
+        raise PortcallError(
+            f"cannot write {error.filename}: {error.strerror}. Choose another folder with --out"
+        ) from None
     finally:
         for draft in written.values():
             draft.unlink(missing_ok=True)
@@ -176,7 +178,7 @@ def _read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise PortcallError(f"cannot read {path}: {error.strerror}") from None
+        raise PortcallError(f"cannot read {path}: {error.strerror}. Choose another folder with --out") from None
 
 
 def _source_of(text: str) -> str | None:

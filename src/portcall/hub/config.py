@@ -9,7 +9,11 @@ from portcall.hub.guard import REREAD_S
 from portcall.hub.identity import ServerTls
 from portcall.wire.access import TOKEN_VARIABLE, is_loopback
 from portcall.wire.limits import LINK_BYTES_MAX, MESSAGE_BYTES_MAX, Liveness
+from portcall.wire.target import is_host
 from portcall.wire.tokens import check_token
+
+MESSAGE_BYTES_LIMIT = 2**31 - 1
+"""gRPC counts the bytes of a message in 32 bits with a sign."""
 
 PORT_MAX = 65_535
 
@@ -81,6 +85,11 @@ class HubConfig:
             raise ConfigurationError(f"reread_s is {self.reread_s:g}; it must be above 0")
         if self.message_bytes_max < 1:
             raise ConfigurationError(f"message_bytes_max is {self.message_bytes_max}; it must be at least 1 byte")
+        if self.message_bytes_max > MESSAGE_BYTES_LIMIT:
+            raise ConfigurationError(
+                f"a message of {self.message_bytes_max} bytes is more than gRPC can send; --message-bytes-max can be"
+                f" {MESSAGE_BYTES_LIMIT} at most"
+            )
         if self.streams_max < 1:
             raise ConfigurationError(f"streams_max is {self.streams_max}; it must be at least 1 call")
         if not WINDOW_BYTES_MIN <= self.window_bytes <= WINDOW_BYTES_MAX:
@@ -93,8 +102,17 @@ class HubConfig:
             raise ConfigurationError(f"grace_s is {self.grace_s:g}; it cannot be negative (0 turns resumption off)")
 
 
-def check_listen_address(address: str, *, is_insecure: bool, has_tls: bool = False, has_tokens: bool = False) -> None:
+def check_listen_address(
+    address: str,
+    *,
+    is_insecure: bool,
+    has_tls: bool = False,
+    has_tokens: bool = False,
+    can_be_guarded: bool = True,
+) -> None:
     """Refuse an address that cannot be listened on, or that is not loopback's while somebody could listen in or join.
+
+    With `can_be_guarded` false nothing is said of TLS and tokens, which the command then has no options for.
 
     Raises:
         ConfigurationError: with the address and what to write instead.
@@ -104,15 +122,19 @@ def check_listen_address(address: str, *, is_insecure: bool, has_tls: bool = Fal
             raise ConfigurationError(f"{address} needs no TLS, since nobody can listen in. Leave --tls-cert away")
         return
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > PORT_MAX:
+    if not colon or not is_host(host) or not port.isdecimal() or int(port) > PORT_MAX:
         raise ConfigurationError(
             f"cannot listen on {address!r}: it should be HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"
         )
     if is_insecure or is_loopback(host) or (has_tls and has_tokens):
         return
     lacking = [words for words, is_there in ((TLS_LACKING, has_tls), (TOKENS_LACKING, has_tokens)) if not is_there]
+    remedies = [
+        *([f"Add {', and '.join(lacking)}"] if can_be_guarded else []),
+        f"listen on 127.0.0.1:{port}",
+        "add --insecure if something else guards that network",
+    ]
+    remedy = "; or ".join(remedies)
     raise ConfigurationError(
-        f"will not listen on {address!r}: it can be reached from beyond this machine."
-        f" Add {' and '.join(lacking)}; or listen on 127.0.0.1:{port};"
-        " or add --insecure if something else guards that network"
+        f"will not listen on {address!r}: it can be reached from beyond this machine. {remedy[0].upper()}{remedy[1:]}"
     )

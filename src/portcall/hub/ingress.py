@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
@@ -153,8 +153,7 @@ class Ingress(grpc.GenericRpcHandler):
     async def _serve(self, method: str, kind: MethodKind, request: bytes | None, context: Context) -> bytes:
         """Serve one call; return the reply of a unary one."""
         if request is not None and len(request) > self._message_bytes_max:
-            _set_status(context, self._too_large(len(request)))
-            return b""
+            await _abort(context, self._too_large(len(request)))
         sink = self._sink(context.peer())
         call_id = next(self._ids)
         call = sink.calls[call_id] = CallerEnd(call_id, _ToBoard(self._board, sink.port), self._message_bytes_max)
@@ -228,8 +227,19 @@ async def _download(call: CallerEnd, context: Context, *, is_streaming: bool) ->
     end = call.end
     if end.status == 0 and not is_streaming and not len(call.receiver):
         end = End(status=INTERNAL, details="The worker ended a unary call without a reply")
+    if end.status and not is_streaming:
+        await _abort(context, end)
     _set_status(context, end)
-    return call.receiver.read() if end.status == 0 and not is_streaming else b""
+    return call.receiver.read() if not is_streaming else b""
+
+
+async def _abort(context: Context, end: End) -> NoReturn:
+    """End a unary call that failed.
+
+    What its handler returns would be sent, were it nothing at all, before the status: only what a handler raises goes
+    without a message, and the headers with it in one frame.
+    """
+    await context.abort(status_code(end.status), end.details, from_frame(end.trailers))
 
 
 def _set_status(context: Context, end: End) -> None:

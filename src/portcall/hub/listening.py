@@ -54,6 +54,8 @@ def _make_way(path: Path) -> None:
     Raises:
         ConfigurationError: something lives there, or nothing can.
     """
+    if path == Path():
+        raise ConfigurationError("cannot listen on 'unix:': it should have a path, as in unix:/run/portcall.sock")
     if len(os.fsencode(path)) > UNIX_PATH_BYTES_MAX:
         raise ConfigurationError(
             f"cannot listen on unix:{path}: a socket's path has at most {UNIX_PATH_BYTES_MAX} bytes."
@@ -66,9 +68,7 @@ def _make_way(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise ConfigurationError(
-            f"cannot listen on unix:{path}: there is a file that is no socket. Choose another path"
-        )
+        raise ConfigurationError(f"cannot listen on unix:{path}: what is there is no socket. Choose another path")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         try:

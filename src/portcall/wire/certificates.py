@@ -85,10 +85,22 @@ def _judge_pair(cert: str | os.PathLike[str], key: str | os.PathLike[str]) -> st
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             return "the key is another certificate's"
-        return "one of them is not PEM, or the key is encrypted, which it must not be"
+        return _judge_forms(cert, key)
     except (OSError, ValueError) as error:
         return str(error)
     return None
+
+
+def _judge_forms(cert: str | os.PathLike[str], key: str | os.PathLike[str]) -> str:
+    """Return which of a pair that OpenSSL cannot read is not what it should be."""
+    pair = _read_pair(cert, key)
+    if b"-----BEGIN CERTIFICATE-----" not in pair.chain:
+        return f"{os.fspath(cert)} has no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+    if b"PRIVATE KEY-----" not in pair.key:
+        return f"{os.fspath(key)} has no key in PEM form (-----BEGIN PRIVATE KEY-----)"
+    if b"ENCRYPTED" in pair.key:
+        return f"the key is encrypted, which it must not be. 'openssl pkey -in {os.fspath(key)}' decrypts it"
+    return "one of them is broken"
 
 
 def _read(path: str | os.PathLike[str], what: str) -> bytes:

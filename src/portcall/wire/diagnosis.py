@@ -104,7 +104,7 @@ def explain(access: Access, code: grpc.StatusCode, details: str) -> str:
 
 def reason(details: str) -> str:
     """Return what matters of gRPC's details: what happened last, without addresses."""
-    words = details.removesuffix(": OK").removesuffix("]")
+    words = details.removesuffix(": OK").removesuffix("]").removesuffix(".")
     if tls_words := re.search(r"OPENSSL_internal:(.*)", words):
         return tls_words[1]
     return re.sub(r"^.*: | \(\d+\)$", "", words)

@@ -23,6 +23,11 @@ def hub_target(hub: str | None, environ: Mapping[str, str] = os.environ) -> str:
     if hub.startswith(("unix:", "dns:", "ipv4:", "ipv6:")):
         return hub
     host, _, port = hub.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= PORT_MAX:
+    if not host or not is_host(host) or not port.isdecimal() or not 0 < int(port) <= PORT_MAX:
         raise ConfigurationError(f"{source} is {hub!r}; it should be HOST:PORT, as in {HUB_DEFAULT}, or unix:PATH")
     return hub
+
+
+def is_host(text: str) -> bool:
+    """Whether this may be the host of an address, and is no URL and no IPv6 address without its brackets."""
+    return "/" not in text and (":" not in text or text.startswith("["))

@@ -57,7 +57,7 @@ def test_file_that_is_there_is_not_overwritten(capsys: pytest.CaptureFixture[str
     mine = tmp_path / "mine"
     mine.write_text("precious")
     assert run(["token", "--out", str(mine)]) == 2
-    assert "is there already; choose another file with --out" in capsys.readouterr().err
+    assert "is there already. Choose another file with --out" in capsys.readouterr().err
     assert mine.read_text() == "precious"
 
 
@@ -65,9 +65,17 @@ def test_places_that_cannot_be_written_are_named(capsys: pytest.CaptureFixture[s
     assert run(["token", "--out", f"{tmp_path}/no/where"]) == 2
     assert f"cannot write {tmp_path}/no/where: No such file or directory" in capsys.readouterr().err
     mine = tmp_path / "mine"
-    assert run(["token", "--append", str(tmp_path), "--out", str(mine)]) == 1
+    assert run(["token", "--append", str(tmp_path), "--out", str(mine)]) == 2
     assert not mine.exists()
     assert f"cannot append to {tmp_path}: Is a directory" in capsys.readouterr().err
+
+
+def test_file_that_is_no_text_is_left_as_it_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff")
+    assert run(["token", "--append", str(binary)]) == 2
+    assert f"cannot append to {binary}: it is not a text file" in capsys.readouterr().err
+    assert binary.read_bytes() == b"\xff"
 
 
 def test_name_that_the_file_could_not_hold_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,8 +31,17 @@ def test_pair_that_does_not_belong_together_is_refused(authority: Authority) -> 
 
 def test_files_in_the_wrong_place_are_refused(authority: Authority) -> None:
     issued = authority.issue()
-    with pytest.raises(ConfigurationError, match="one of them is not PEM"):
+    with pytest.raises(ConfigurationError, match=r"\.key has no certificate in PEM form"):
         read_identity(issued.key, issued.cert)
+    with pytest.raises(ConfigurationError, match=r"\.pem has no key in PEM form"):
+        read_identity(issued.cert, issued.cert)
+
+
+def test_certificate_that_is_cut_off_is_refused(authority: Authority) -> None:
+    issued = authority.issue()
+    issued.cert.write_bytes(issued.cert.read_bytes()[:100])
+    with pytest.raises(ConfigurationError, match="one of them is broken"):
+        read_identity(issued.cert, issued.key)
 
 
 def test_encrypted_key_is_refused_without_asking_for_its_password(authority: Authority, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from portcall.cli.call.printing import STDOUT, Printer, failure, failure_json, i
 from portcall.cli.call.requests import Requests, find_source
 from portcall.cli.connection import open_channel, token_metadata
 from portcall.cli.exits import EXIT_DONE, EXIT_STATUS, EXIT_UNREAD, CallError, FailedError
-from portcall.cli.options import hub_access, seconds, setting
+from portcall.cli.options import file_path, hub_access, seconds, setting
 from portcall.contract.reflection import ReflectionClient
 from portcall.wire.access import Access
 
@@ -91,16 +91,29 @@ the output any more, 1 for what else fails. If it ended with another status:
     help="Metadata to send; may be repeated. The value of a -bin key is base64.",
 )
 @setting("--timeout", "The call's deadline.", type=seconds, metavar="S", shown="none", variable="PORTCALL_CALL_TIMEOUT")
-@click.option("--wait-for-ready", is_flag=True, help="Wait for a server that cannot be reached yet.")
-@click.option("--emit-defaults", is_flag=True, help="Print fields that have no value, too, unless they are optional.")
-@click.option(
+@setting(
+    "--wait-for-ready",
+    "Wait for a server that cannot be reached yet.",
+    is_flag=True,
+    default=False,
+    variable="PORTCALL_CALL_WAIT_FOR_READY",
+)
+@setting(
+    "--emit-defaults",
+    "Print fields that have no value, too, unless they are optional.",
+    is_flag=True,
+    default=False,
+    variable="PORTCALL_CALL_EMIT_DEFAULTS",
+)
+@setting(
     "--protoset",
-    "--descriptor-set",
-    "protosets",
+    "Take descriptors from what protoc wrote, and not from the server; may be repeated.",
+    also=("--descriptor-set", "protosets"),
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=file_path,
     metavar="FILE",
-    help="Take descriptors from what protoc wrote, and not from the server; may be repeated.",
+    shown="ask the server",
+    variable="PORTCALL_CALL_PROTOSET",
 )
 @click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Show metadata, trailers and status on stderr.")
 @click.option(
@@ -224,7 +237,7 @@ async def _conclude(wishes: Wishes, printer: Printer, method: MethodDescriptor, 
     if ending.code is not grpc.StatusCode.OK:
         details = await printer.status_details(ending)
         if not wishes.is_json:
-            raise CallError(failure(method, wishes.target, ending, details), ending.number)
+            raise CallError(failure(method, wishes.access, ending, details), ending.number)
         click.echo(failure_json(ending.number, ending.details, details), err=True)
         return EXIT_STATUS + ending.number
     return EXIT_DONE
@@ -243,4 +256,4 @@ async def _opened(wishes: Wishes) -> AsyncIterator[tuple[Directory, grpc.aio.Cha
             channel, answer_s=wishes.answer_s, metadata=wishes.all_metadata, wait_for_ready=wishes.wait_for_ready
         )
         source = None if wishes.protosets else reflection
-        yield Directory(wishes.target, source, catalog, emits_defaults=wishes.emits_defaults), channel
+        yield Directory(wishes.access, source, catalog, emits_defaults=wishes.emits_defaults), channel

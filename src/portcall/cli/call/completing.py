@@ -35,7 +35,7 @@ async def _gather(params: Mapping[str, Any], incomplete: str, names: list[str]) 
     protosets = params.get("protosets") or ()
     async with open_channel(access) as channel:
         reflection = ReflectionClient(channel, answer_s=ANSWER_S, metadata=token_metadata(access))
-        directory = Directory(access.target, None if protosets else reflection, catalog_of_files(protosets))
+        directory = Directory(access, None if protosets else reflection, catalog_of_files(protosets))
         async with asyncio.timeout(ANSWER_S):
             async for name in _names(directory, params, incomplete):
                 names.append(name)  # noqa: PERF401  # an `extend` would lose what came before the time was up

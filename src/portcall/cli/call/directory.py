@@ -17,6 +17,8 @@ from portcall.contract.from_json import JsonReader, UnknownTypeError
 from portcall.contract.reflection import ReflectionClient
 from portcall.contract.to_json import JsonWriter
 from portcall.errors import ConfigurationError
+from portcall.wire.access import Access
+from portcall.wire.diagnosis import REFUSALS, explain
 
 PROTOSET_HINT = (
     "Give descriptors with --protoset FILE, as 'protoc --include_imports --descriptor_set_out=FILE X.proto' writes it"
@@ -27,10 +29,10 @@ class Directory:
     """Answers by name. `reflection` is None where descriptor sets say it all and no server is asked."""
 
     def __init__(
-        self, target: str, reflection: ReflectionClient | None, catalog: Catalog, *, emits_defaults: bool = False
+        self, access: Access, reflection: ReflectionClient | None, catalog: Catalog, *, emits_defaults: bool = False
     ) -> None:
         self.catalog = catalog
-        self._target = target
+        self._access = access
         self._reflection = reflection
         self._reader = JsonReader(catalog)
         self._emits_defaults = emits_defaults
@@ -140,7 +142,7 @@ class Directory:
 
     @property
     def _place(self) -> str:
-        return "the descriptor set" if self._reflection is None else f"the server at {self._target}"
+        return "the descriptor set" if self._reflection is None else f"the server at {self._access.target}"
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -159,11 +161,13 @@ class Directory:
                     f"{self._place} has no reflection, and cannot say what it serves. {PROTOSET_HINT}"
                 )
             case grpc.StatusCode.UNAVAILABLE:
-                return CallError(unreachable(self._target, details), number)
+                return CallError(unreachable(self._access, details), number)
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return CallError(
                     f"{self._place} has not said in time what it serves. Give it longer: --timeout", number
                 )
+            case _ if code in REFUSALS:
+                return CallError(explain(self._access, code, details), number)
             case _:
                 return CallError(f"{self._place} does not say what it serves: {code.name}: {details}", number)
 
@@ -178,8 +182,10 @@ def catalog_of_files(paths: Sequence[Path]) -> Catalog:
     for path in paths:
         try:
             missing = catalog.add(read_descriptor_set(path.read_bytes()))
-        except (DescriptorError, OSError) as error:
-            raise ConfigurationError(f"cannot use {path}: {error}") from None
+        except OSError as error:
+            raise ConfigurationError(f"descriptor set {path}: it cannot be read: {error.strerror or error}") from None
+        except DescriptorError as error:
+            raise ConfigurationError(f"descriptor set {path}: {error}") from None
     while missing := catalog.add(()):
         if absent := catalog.add_installed(missing):
             words = f"the descriptor set lacks {', '.join(absent)}, which other files of it import"

@@ -19,6 +19,7 @@ from portcall.cli.connection import unreachable
 from portcall.cli.exits import FailedError
 from portcall.contract.documents import JsonValue, encode
 from portcall.contract.to_json import JsonWriteError
+from portcall.wire.access import Access
 from portcall.wire.status import status_code
 
 STDOUT: Final = 1
@@ -122,10 +123,10 @@ def method_name(method: MethodDescriptor) -> str:
     return f"{method.containing_service.full_name}/{method.name}"
 
 
-def failure(method: MethodDescriptor, target: str, ending: Ending, details: Sequence[JsonValue]) -> str:
+def failure(method: MethodDescriptor, access: Access, ending: Ending, details: Sequence[JsonValue]) -> str:
     """Return the words for a call that failed: a line, and one for each detail of a rich error."""
     if ending.code is grpc.StatusCode.UNAVAILABLE and "failed to connect to all addresses" in ending.details:
-        return unreachable(target, ending.details)
+        return unreachable(access, ending.details)
     words = f": {printable(ending.details)}" if ending.details else ""
     lines = [
         f"{method_name(method)} ended with {ending.code.name}{words}",

@@ -15,6 +15,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Self, TypeVar
 
 from portcall.cli.exits import FailedError
+from portcall.cli.settings.setting import FILE_VARIABLE
 
 STOP_S = 10.0
 """How long a child may take to stop before it is killed."""
@@ -97,14 +98,15 @@ class Children:
             await child.stop()
 
     async def start(self, name: str, arguments: Sequence[str]) -> Child:
-        """Run `portcall` with these arguments; settings in the environment are not for it."""
+        """Run `portcall` with these arguments; settings in the environment or in a file are not for it."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PORTCALL_")}
         process = await asyncio.create_subprocess_exec(
             # -P: modules of the current directory must not come before Python's own.
             *(sys.executable, "-P", "-m", "portcall", *arguments, "--exit-with-stdin"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={key: value for key, value in os.environ.items() if not key.startswith("PORTCALL_")},
+            env={**environment, FILE_VARIABLE: ""},
             start_new_session=True,
         )
         child = Child(name, process)

@@ -28,6 +28,9 @@ WORKER_OPTIONS = ("--slots", "8", "--grace", "1")
 """Few slots, so that documents are shared out while they are mined and not all at once before; but the example needs 3.
 """
 
+WORKERS_MAX = 64
+"""Each is a process, and all are on this machine."""
+
 ATTACH_S = 30.0
 """How long the workers may take to attach."""
 
@@ -60,7 +63,7 @@ Examples:
 @click.option(
     "--input",
     "root",
-    type=click.Path(exists=True, file_okay=False, readable=True, resolve_path=True, path_type=Path),
+    type=click.Path(exists=True, file_okay=False, readable=True, path_type=Path),
     metavar="DIR",
     help="The documents: text, Markdown, HTML and source code, English or Korean. [default: Python's standard library]",
 )
@@ -71,7 +74,14 @@ Examples:
     default=OUT_DEFAULT,
     help=f"Where to write report.html and result.json, over those of an earlier run. [default: {OUT_DEFAULT}]",
 )
-@click.option("--workers", "worker_count", type=count, metavar="N", default=2, help="How many workers. [default: 2]")
+@click.option(
+    "--workers",
+    "worker_count",
+    type=count,
+    metavar="N",
+    default=2,
+    help=f"How many workers, {WORKERS_MAX} at most. [default: 2]",
+)
 @click.option("--limit", type=count, metavar="N", help="Mine so many documents at most. [default: all]")
 @as_json
 def demo(*, root: Path | None, out: Path, worker_count: int, limit: int | None, is_json: bool) -> None:
@@ -80,10 +90,12 @@ def demo(*, root: Path | None, out: Path, worker_count: int, limit: int | None, 
     Starts a hub and workers as processes of their own, on a free port that only this machine reaches, and has them find
     out what a body of documents is about. Writes a report, and leaves no process behind.
     """
+    if worker_count > WORKERS_MAX:
+        raise click.BadParameter(f"{worker_count} is too much; {WORKERS_MAX} is the most", param_hint="'--workers'")
     example = load_example()
     _make_folder(out)
     screen = console()
-    plan = Plan(root=root, documents_max=limit or 0, worker_count=worker_count)
+    plan = Plan(root=None if root is None else root.resolve(), documents_max=limit or 0, worker_count=worker_count)
     result = asyncio.run(_run(plan, example, Show() if is_json else show_on(screen)))
     try:
         paths = example.report.write(result, out)

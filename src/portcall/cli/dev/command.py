@@ -14,10 +14,12 @@ from portcall.cli.dev.server import DevPlan, DevServer
 from portcall.cli.ending import until_signalled
 from portcall.cli.options import as_json, exit_with_stdin, log_level, seconds, setting, start_logging
 from portcall.cli.output import console
+from portcall.cli.settings.configuration import exported
 from portcall.contract.compile import CompileRequest
 from portcall.contract.installed import installed_protos
 from portcall.core.limits import CallLimits
 from portcall.hub import Hub, HubConfig
+from portcall.hub.config import check_listen_address
 
 GRACE_S_DEFAULT = 1.0
 
@@ -126,6 +128,7 @@ def dev(
     if protos:
         installed_protos()  # what is not installed will not come by waiting
     reference = parse_reference(app, Path.cwd())
+    check_listen_address(listen, is_insecure=insecure, can_be_guarded=False)
     plan = DevPlan(
         app=app,
         watched=(reference.folder, *(folder.resolve() for folder in watch_dir)),
@@ -137,6 +140,7 @@ def dev(
             limits=CallLimits(worker_wait_max_s=WORKER_WAIT_S),
         ),
         log_level=log_level,
+        worker_settings=exported(click.get_current_context(), "worker"),
         grace_s=grace,
         is_json=is_json,
     )

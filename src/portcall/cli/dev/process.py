@@ -4,10 +4,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Self
 
+from portcall.cli.settings.setting import FILE_VARIABLE
 from portcall.wire.target import HUB_VARIABLE
 
 OURS, WORKERS = "PORTCALL_", "PORTCALL_WORKER_"
@@ -32,11 +33,19 @@ class AppProcess:
 
     @classmethod
     async def start(
-        cls, app: str, address: str, options: Sequence[str], grace_s: float, *, is_output_apart: bool
+        cls,
+        app: str,
+        address: str,
+        options: Sequence[str],
+        grace_s: float,
+        *,
+        settings: Mapping[str, str],
+        is_output_apart: bool,
     ) -> Self:
         """Start a worker of this app, on the hub at this address.
 
-        With `is_output_apart` what it prints goes to stderr, because stdout is for programs.
+        The settings are variables for it. With `is_output_apart` what it prints goes to stderr,
+        because stdout is for programs.
         """
         arguments = ["worker", app, "--hub", address, "--grace", str(grace_s), *options, "--exit-with-stdin"]
         process = await asyncio.create_subprocess_exec(
@@ -44,7 +53,7 @@ class AppProcess:
             *(sys.executable, "-P", "-m", "portcall", *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=sys.stderr.fileno() if is_output_apart else None,
-            env=_environment(address),
+            env=_environment(address, settings),
             start_new_session=True,
         )
         return cls(process, grace_s)
@@ -70,10 +79,11 @@ class AppProcess:
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def _environment(address: str) -> dict[str, str]:
+def _environment(address: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the app: settings of its worker stay, those for other hubs do not.
 
-    What it prints is to be seen when it is printed, and channels that it makes itself are to find this hub.
+    It reads no file, since what that says of a hub is about another one. What it prints is to be seen when it is
+    printed, and channels that it makes itself are to find this hub.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS) or name.startswith(WORKERS)}
-    return {**kept, "PYTHONUNBUFFERED": "1", HUB_VARIABLE: address}
+    return {**kept, **settings, FILE_VARIABLE: "", HUB_VARIABLE: address, "PYTHONUNBUFFERED": "1"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ class DevPlan:
     protos: CompileRequest | None
     hub: HubConfig
     log_level: str
+    worker_settings: Mapping[str, str]
+    """What portcall.toml says of workers, as variables for the app's."""
+
     grace_s: float
     is_json: bool
 
@@ -53,6 +57,7 @@ class DevServer:
                 self._hub.address,
                 ("--log-level", self._plan.log_level),
                 self._plan.grace_s,
+                settings=self._plan.worker_settings,
                 is_output_apart=self._plan.is_json,
             )
             try:

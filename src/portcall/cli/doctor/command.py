@@ -13,7 +13,7 @@ from rich.text import Text
 from portcall.cli.doctor.examination import Examination, examine
 from portcall.cli.doctor.findings import Finding, Outcome, Step, exit_code, failed
 from portcall.cli.doctor.verdicts import judge_settings
-from portcall.cli.options import HubOptions, as_json, hub_options, seconds
+from portcall.cli.options import HubOptions, as_json, hub_options, seconds, setting, span
 from portcall.cli.output import console
 from portcall.errors import ConfigurationError
 from portcall.hub.tokens import Role
@@ -55,12 +55,13 @@ Exit codes:
     default=0.0,
     help="Also see whether a link on which nothing is said for so long survives. [default: leave it out]",
 )
-@click.option(
+@setting(
     "--timeout",
-    type=seconds,
+    "How long each step may take.",
+    type=span,
     metavar="S",
     default=TIMEOUT_S_DEFAULT,
-    help=f"How long each step may take. [default: {TIMEOUT_S_DEFAULT:g}]",
+    variable="PORTCALL_DOCTOR_TIMEOUT",
 )
 @as_json
 def doctor(*, options: HubOptions, role: str | None, idle: float, timeout: float, is_json: bool) -> None:

@@ -25,7 +25,7 @@ def judge_settings(access: Access, *, is_hub_named: bool, exposed: Sequence[str]
     facts = {"hub": access.target, "tls": access.is_encrypted, "token": _token_source(access)}
     words = f"hub {hub}, {_tls_in_words(access)}, {facts['token'] or 'no token'}"
     if exposed:
-        remedy = f"Every user of this machine can read {', '.join(exposed)}: chmod o-r"
+        remedy = f"Every user of this machine can read {', '.join(exposed)}: chmod o-r {' '.join(exposed)}"
         return noted(Step.SETTINGS, words, remedy, **facts)
     if not is_hub_named:
         return noted(Step.SETTINGS, words, "Name the hub with --hub or PORTCALL_HUB, if it is elsewhere", **facts)
