@@ -12,6 +12,7 @@ from types import MappingProxyType
 import pytest
 from pki import Authority
 
+import portcall
 from portcall._version import __version__
 
 from .commandlines import commands_in, run_line
@@ -38,6 +39,7 @@ VARYING = (
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"), "TIME"),
     (re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])"), "SECRET"),
     (re.compile(r"trustme v[\d.]+, Testing (cert|CA) #[\w-]+"), "ISSUED"),
+    (re.compile(re.escape(str(Path(portcall.__file__).parent))), "PORTCALL"),
     (re.compile(r"(?<=process )\d+"), "N"),
     (re.compile(r"(?<=at port )\d+|(?<=Hub on 127\.0\.0\.1:)\d+|(?<=reached at 127\.0\.0\.1:)\d+"), "PORT"),
 )

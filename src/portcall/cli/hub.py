@@ -12,6 +12,7 @@ import click
 
 from portcall._version import __version__
 from portcall.cli.ending import stop_signals
+from portcall.cli.health import answering_health
 from portcall.cli.options import (
     as_json,
     count,
@@ -246,7 +247,7 @@ def hub(
 
 async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
     with stop_signals() as signalled:
-        async with Hub(config) as running:
+        async with Hub(config) as running, answering_health(lambda: True):
             _tune_garbage_collection()
             _log_access(config)
             click.echo(_ready_json(running.address) if is_json else _ready_words(config, running.address))

@@ -1,5 +1,7 @@
 """What `portcall config` gathers."""
 
+from pathlib import Path
+
 import click
 import pytest
 
@@ -7,6 +9,7 @@ from portcall.cli.main import cli
 from portcall.cli.settings.configuration import Configuration
 from portcall.cli.settings.overview import Row, gather
 from portcall.cli.settings.setting import CONNECT, Setting
+from portcall.errors import ConfigurationError
 
 
 def rows(*path: str) -> list[Row]:
@@ -41,6 +44,27 @@ def test_settings_of_groups_are_found_and_shared_ones_shown_once() -> None:
     assert [row.key for row in gather(ctx, ("yard", "b")).rows] == ["wait", "all"]
 
 
+def test_command_that_is_not_installed_disturbs_no_other(tmp_path: Path) -> None:
+    class Root(click.Group):
+        def list_commands(self, ctx: click.Context) -> list[str]:
+            return ["lacking", "yard"]
+
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+            if cmd_name == "lacking":
+                raise ConfigurationError("crane is missing:  pip install 'portcall[crane]'")
+            return click.Command(
+                "yard", params=[Setting(["--wait"], words="", said="1", type=int, envvar="PORTCALL_YARD_WAIT")]
+            )
+
+    (tmp_path / "portcall.toml").write_text("[lacking]\nreach = 5\n[yard]\nwait = 2")
+    ctx = click.Context(Root("portcall"), info_name="portcall", obj=Configuration(str(tmp_path / "portcall.toml"), {}))
+    overview = gather(ctx, ())
+    assert [(row.table, row.key, row.value) for row in overview.rows] == [("yard", "wait", 2)]
+    assert overview.problems == []
+    with pytest.raises(ConfigurationError, match="crane is missing"):
+        gather(ctx, ("lacking",))
+
+
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
@@ -50,6 +74,6 @@ def test_settings_of_groups_are_found_and_shared_ones_shown_once() -> None:
     ],
 )
 def test_passwords_in_addresses_are_hidden(monkeypatch: pytest.MonkeyPatch, address: str, shown: str) -> None:
-    monkeypatch.setenv("PORTCALL_HUB", address)
-    (row,) = (row for row in rows(CONNECT) if row.variable == "PORTCALL_HUB")
+    monkeypatch.setenv("PORTCALL_ATTACH_NAME", address)  # takes any text
+    (row,) = (row for row in rows("attach") if row.variable == "PORTCALL_ATTACH_NAME")
     assert (row.value, row.shown, row.source) == (shown, shown, "environment")

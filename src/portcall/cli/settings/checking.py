@@ -57,7 +57,9 @@ class Checker:
             if not isinstance(value, dict):
                 self._say(None, self._stray(name, value))
             elif name in self._names:
-                self._judge_table(name, value, self._tables_of(name))
+                # A command that is not installed knows no keys, and cannot be run to mind them.
+                if tables := self._tables_of(name):
+                    self._judge_table(name, value, tables)
             else:
                 self._say(None, f"there is no table [{name}]. {_instead(name, self._names, 'Tables are {}', '[{}]')}")
         return self._judgement

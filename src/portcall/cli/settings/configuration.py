@@ -24,9 +24,11 @@ from portcall.cli.settings.setting import (
 )
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.wire.access import TOKEN_VARIABLE
+from portcall.wire.health import HEALTH_VARIABLE
+from portcall.wire.image import IMAGE_VARIABLE, REVISION_VARIABLE
 
-OTHER_VARIABLES: Final = (FILE_VARIABLE, TOKEN_VARIABLE)
-"""Those that are no setting's."""
+OTHER_VARIABLES: Final = (FILE_VARIABLE, TOKEN_VARIABLE, HEALTH_VARIABLE, IMAGE_VARIABLE, REVISION_VARIABLE)
+"""Those that are no setting's; the last three are what an image says to what runs in it."""
 
 
 class Configuration:
@@ -141,10 +143,16 @@ def path_of(ctx: click.Context) -> tuple[str, ...]:
 
 
 def tables_of(name: str, group: click.Group, ctx: click.Context) -> Tables:
-    """Return the settings of a command's table, and of those in it, by their keys; the command is imported."""
+    """Return the settings of a command's table, and of those in it, by their keys; the command is imported.
+
+    Of a command that lacks something that has to be installed, there is nothing to return.
+    """
     if name == CONNECT:
         return {CONNECT: {setting.key: setting for setting in settings_of(connect)}}
-    command = group.get_command(ctx, name)
+    try:
+        command = group.get_command(ctx, name)
+    except ConfigurationError:
+        return {}
     assert command is not None
     tables: dict[str, dict[str, Setting]] = {name: {}}
     for place in places_below(command, (name,), ctx):

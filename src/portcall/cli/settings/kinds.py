@@ -19,12 +19,17 @@ class Kind(NamedTuple):
 BOOLEAN: Final = Kind((bool,), "true or false")
 WHOLE_NUMBER: Final = Kind((int,), "a whole number, without quotes")
 NUMBER: Final = Kind((int, float), "a number, without quotes")
+SECONDS: Final = Kind((int, float), "a number of seconds, without quotes")
 STRING: Final = Kind((str,), "a string, in quotes")
 
 BY_TYPE: Final = {
-    "seconds": Kind((int, float), "a number of seconds, without quotes"),
+    "seconds": SECONDS,
+    "span": SECONDS,
+    "hub_place": STRING,
     "count": WHOLE_NUMBER,
     "size": Kind((int, str), 'a number of bytes, or a size in quotes, as in "512M"'),
+    "image_name": Kind((str,), "the name of an image, in quotes"),
+    "platforms": Kind((str,), 'platforms in quotes, as in "linux/amd64,linux/arm64"'),
     "process_count": Kind((int, str), 'a whole number, or "auto"'),
     "integer": WHOLE_NUMBER,
     "integer range": WHOLE_NUMBER,

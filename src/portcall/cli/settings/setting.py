@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
 import click
 from click.core import ParameterSource
+
+from portcall.errors import ConfigurationError
 
 PREFIX: Final = "PORTCALL_"
 
@@ -125,11 +128,15 @@ class Place:
 
 
 def places_below(command: click.Command, path: tuple[str, ...], ctx: click.Context) -> Iterator[Place]:
-    """Yield the settings of a command and of all commands in it, which are imported if need be."""
+    """Yield the settings of a command and of all commands in it, which are imported if need be.
+
+    Left out are those that lack something that has to be installed for them.
+    """
     for setting in settings_of(command):
         yield Place(path=path, command=command, table=setting.table(path), setting=setting)
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):
-            below = command.get_command(ctx, name)
-            assert below is not None
-            yield from places_below(below, (*path, name), ctx)
+            with suppress(ConfigurationError):
+                below = command.get_command(ctx, name)
+                assert below is not None
+                yield from places_below(below, (*path, name), ctx)
