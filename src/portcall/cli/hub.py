@@ -203,6 +203,7 @@ With --json the hub prints one line to stdout, when it is ready:
     type=size,
     metavar="SIZE",
     default=_CONFIG.window_bytes,
+    shown=f"{_CONFIG.window_bytes >> 20} MiB",
     variable="PORTCALL_HUB_WINDOW_BYTES",
 )
 @setting(
