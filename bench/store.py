@@ -56,19 +56,21 @@ def measure(sizes: Sizes) -> Iterator[Row]:
     ):
         values = tuple(result[name] for result in results)
         yield Row(group=GROUP, case=case, contender="SQLite", figure=figure, unit=unit, values=values, bars=bars)
-    yield from _claims(sizes)
+    yield from _claims(sizes, "claim, run and end one of them", sizes.stored, is_scattered=False)
+    # What is ready lies on as many pages of the file as there are jobs, each of which is written for one of them.
+    yield from _claims(sizes, "the same, scattered among the others", sizes.stored[:2], is_scattered=True)
 
 
-def _claims(sizes: Sizes) -> Iterator[Row]:
+def _claims(sizes: Sizes, case: str, stores: tuple[int, ...], *, is_scattered: bool) -> Iterator[Row]:
     base: Row | None = None
-    for stored in sizes.stored:
+    for stored in stores:
         results = []
         for number in range(1, sizes.rounds + 1 if stored < HUGE else 2):
             with tempfile.TemporaryDirectory() as folder:
                 note(f"round {number}: claims among {stored:,} stored jobs")
-                _run("fill", folder, stored, BYTES)
+                _run("fill", folder, stored, BYTES, int(is_scattered))
                 results.append(_run("claim", folder, min(sizes.claimed, stored)))
-        case, contender = "claim, run and end one of them", f"{stored:,} stored"
+        contender = f"{stored:,} stored"
         row = Row(
             group=GROUP,
             case=case,
@@ -77,10 +79,12 @@ def _claims(sizes: Sizes) -> Iterator[Row]:
             unit="µs",
             values=tuple(result["us"] for result in results),
             base=base,
-            bars=(at_most(FLAT, Measure.RATIO),) if base else (),
+            bars=(at_most(FLAT, Measure.RATIO),) if base and not is_scattered else (),
         )
         base = base or row
         yield row
+        if is_scattered:
+            continue
         for figure, unit, name, scale in (("memory", "MB", "memory_bytes", 1e-6), ("opening", "ms", "open_s", 1e3)):
             values = tuple(result[name] * scale for result in results)
             yield Row(group=GROUP, case=case, contender=contender, figure=figure, unit=unit, values=values)

@@ -1,8 +1,8 @@
 """What the measurements of the store run: `python -m bench.storing WHAT FOLDER ...`; prints one JSON object.
 
-rate FOLDER JOBS BYTES    jobs from submission to recorded outcome, through engine and store
-fill FOLDER JOBS BYTES    store so many jobs: some are ready, the others have ended
-claim FOLDER JOBS         open what `fill` has made, and start and end so many of them
+rate FOLDER JOBS BYTES      jobs from submission to recorded outcome, through engine and store
+fill FOLDER JOBS BYTES 0|1  store so many jobs: some are ready, the last or scattered ones; the others have ended
+claim FOLDER JOBS           open what `fill` has made, and start and end so many of them
 """
 
 import json
@@ -35,7 +35,7 @@ CLAIMED_AT_ONCE = 100
 
 FILL_AT_ONCE = 10_000
 READY_JOBS = 10_000
-"""So many of the stored jobs are ready, evenly among the others, which have ended."""
+"""So many of the stored jobs are ready, those that came last, or evenly scattered; the others have ended."""
 
 
 def rate(folder: Path, jobs: int, payload_bytes: int) -> dict[str, Any]:
@@ -69,14 +69,14 @@ def _ended(effects: Effects) -> int:
     return sum(outcome.state in ENDED for outcome in effects.outcomes)
 
 
-def fill(folder: Path, jobs: int, payload_bytes: int) -> dict[str, Any]:
+def fill(folder: Path, jobs: int, payload_bytes: int, is_scattered: int) -> dict[str, Any]:
     """Store jobs in a few large batches."""
     store = SQLiteStore(folder / "jobs.db")
     store.write(Batch(now=1.0, methods=[MethodOptionsRow(METHOD, b"")]))
     request = b"q" * payload_bytes
     for first in range(1, jobs + 1, FILL_AT_ONCE):
         ids = range(first, min(jobs, first + FILL_AT_ONCE - 1) + 1)
-        rows = [_new_job(id_, request, is_ready=id_ % max(1, jobs // READY_JOBS) == 0) for id_ in ids]
+        rows = [_new_job(id_, request, is_ready=_is_ready(id_, jobs, is_scattered)) for id_ in ids]
         store.write(Batch(now=1.0, appends=rows))
         ends = [_end(row.id, 1, request) for row in rows if row.state == RUNNING]
         store.write(Batch(now=1.0, ends=ends))
@@ -103,6 +103,10 @@ def claim(folder: Path, jobs: int) -> dict[str, Any]:
     assert engine.running == 0
     store.close()
     return {"us": statistics.median(times), "open_s": open_s, "memory_bytes": memory_bytes}
+
+
+def _is_ready(id_: int, jobs: int, is_scattered: int) -> bool:
+    return id_ % max(1, jobs // READY_JOBS) == 0 if is_scattered else id_ > jobs - READY_JOBS
 
 
 def _new_job(id_: int, request: bytes, *, is_ready: bool) -> NewJob:

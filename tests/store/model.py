@@ -345,7 +345,8 @@ class _Writing:
                 if job.state is JobState.CANCELLED:
                     job.parents, job.status, job.details = set(), 1, cause
                     self._close(job)
-                self._changes.append(Change(job.id, job.method, job.attempt, job.state))
+                details = job.details if job.state is JobState.CANCELLED else ""
+                self._changes.append(Change(job.id, job.method, job.attempt, job.state, details))
             if jobs:
                 cancelled = [job for job in jobs if job.state is JobState.CANCELLED]
                 causes.append(([job.id for job in self._dependents(cancelled)], PARENT_UNSUCCESSFUL))

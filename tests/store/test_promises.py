@@ -185,7 +185,7 @@ def test_jobs_that_wait_for_one_that_does_not_succeed_are_cancelled_down_the_lin
     chain = [Dependency(id_, id_ - 1) for id_ in range(2, 2_001)]
     session.write(appends=[running(1), *map(new_job, range(2, 2_001))], dependencies=chain)
     written = session.write(ends=[end(1, state)])
-    assert written.changes == [Change(id_, 1, 0, CANCELLED) for id_ in range(2, 2_001)]
+    assert written.changes == [Change(id_, 1, 0, CANCELLED, PARENT_UNSUCCESSFUL) for id_ in range(2, 2_001)]
     assert (session.job(2_000).status, session.job(2_000).details) == (1, PARENT_UNSUCCESSFUL)
 
 
@@ -197,8 +197,8 @@ def test_a_cancel_ends_what_nobody_holds_and_tells_the_rest_to_stop(session: Ses
     written = session.write(cancels=[3, 1, 2, 50])
     assert sorted(written.changes) == [
         Change(1, 1, 1, CANCELLING),
-        Change(2, 1, 0, CANCELLED),
-        Change(3, 1, 0, CANCELLED),
+        Change(2, 1, 0, CANCELLED, ASKED),
+        Change(3, 1, 0, CANCELLED, ASKED),
     ]
     assert (session.job(2).details, session.job(2).ended_at) == (ASKED, session.now)
     assert session.write(cancels=[1, 2, 3]).changes == []

@@ -92,7 +92,7 @@ class Watch:
         for id_, outcome in latest.items():
             if id_ in jobs and outcome.state in ENDED:
                 assert (outcome.state, outcome.attempt) == (jobs[id_].state, jobs[id_].attempt)
-                assert outcome.reply == jobs[id_].reply
+                assert (outcome.reply, outcome.details) == (jobs[id_].reply, jobs[id_].details)
         untold = {id_: state for id_, state in self._untold.items() if id_ not in latest or latest[id_].state != state}
         assert not untold, f"nobody was told of these ends: {untold}"
         self._untold = {}

@@ -284,6 +284,8 @@ class Change(NamedTuple):
     method: int
     attempt: int
     state: JobState
+    details: str = ""
+    """Why, if it has ended by this."""
 
 
 class ClaimedJob(NamedTuple):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from portcall.core import refusals
 from portcall.core.jobs.attempts import Attempt, Attempts
 from portcall.core.jobs.batch import ClaimedJob, Flow, NewJob, Written
 from portcall.core.jobs.dispatch import Dispatch
@@ -121,9 +122,8 @@ class Settling:
                         self.effects.stops.append(Stop(change.job, change.attempt, StopReason.CANCELLED))
             elif change.state is CANCELLED:
                 self.timetable.job_ended(change.job)
-            self._tell(
-                change.job, change.method, change.state, change.attempt, 1 if change.state is CANCELLED else 0, ""
-            )
+            status = refusals.CANCELLED if change.state is CANCELLED else refusals.OK
+            self._tell(change.job, change.method, change.state, change.attempt, status, change.details)
 
     def _begin_appended(self) -> None:
         """Let new jobs run that were stored as running, and remember the flows of those that are ready."""

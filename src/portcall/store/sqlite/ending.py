@@ -113,7 +113,10 @@ def _cancel(tx: Transaction, causes: deque[tuple[Sequence[int], str]]) -> None:
         tx.ids("ask_to_stop", held)
         tx.ids("cancel", free, cause, tx.now)
         for job, method, state, attempt in rows:
-            tx.change(job, method, attempt, state, CANCELLING if state == RUNNING else CANCELLED)
+            if state == RUNNING:
+                tx.change(job, method, attempt, state, CANCELLING)
+            else:
+                tx.change(job, method, attempt, state, CANCELLED, cause)
         causes.append((_take_dependents(tx, free), PARENT_UNSUCCESSFUL))
         causes.append(([row[0] for row in tx.ids("children", [row[0] for row in rows])], WITH_PARENT))
 

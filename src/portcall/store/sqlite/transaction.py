@@ -84,10 +84,10 @@ class Transaction:
         self.counted[method, before] -= jobs
         self.counted[method, after] += jobs
 
-    def change(self, job: int, method: int, attempt: int, before: int, after: JobState) -> None:
+    def change(self, job: int, method: int, attempt: int, before: int, after: JobState, details: str = "") -> None:
         """Count a job that is in another state because of something else, and tell of it."""
         self.move(method, before, after)
-        self.changes.append(Change(job, method, attempt, after))
+        self.changes.append(Change(job, method, attempt, after, details))
 
 
 def json_pairs(pairs: Iterable[tuple[int, str]]) -> str:

@@ -208,7 +208,8 @@ def test_a_cancel_stops_what_runs_and_counts_when_it_has() -> None:
     effects = stand.do()
     assert effects.done == ["t"]
     assert [(stop.job, stop.reason) for stop in effects.stops] == [(job, StopReason.CANCELLED)]
-    assert {outcome.job: outcome.state for outcome in effects.outcomes} == {job: CANCELLING, waiting: CANCELLED}
+    told = {(outcome.job, outcome.state, outcome.status, outcome.details) for outcome in effects.outcomes}
+    assert told == {(job, CANCELLING, 0, ""), (waiting, CANCELLED, 1, "Cancelled on request")}
     stand.fail((job, 1), status=1)
     stand.do()
     assert stand.row(job).state is CANCELLED
