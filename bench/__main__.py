@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench import jobs, memory, speed
+from bench import images, jobs, memory, speed
 from bench.processes import ChildError
 from bench.report import print_table, write_json, write_markdown
 from bench.rows import Row
@@ -28,8 +28,12 @@ MEMORY: dict[str, Callable[[memory.Sizes], Iterator[Row]]] = {
 }
 
 
+IMAGE = "image"
+"""Measured only when it is asked for: it takes minutes, a registry, and an engine for most of its rows."""
+
+
 def group_names() -> tuple[str, ...]:
-    """Return what `--only` takes."""
+    """Return what is measured unless `--only` says what; that takes IMAGE, too."""
     return (*dict.fromkeys(case.group for case in speed.cases()), *MEMORY, jobs.GROUP)
 
 
@@ -38,7 +42,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, metavar="N", help=f"rounds of each measurement (default {ROUNDS})")
     parser.add_argument("--seconds", type=float, metavar="S", help=f"length of one measurement (default {SECONDS:g})")
-    parser.add_argument("--only", nargs="+", choices=group_names(), metavar="NAME", help=", ".join(group_names()))
+    parser.add_argument(
+        "--only", nargs="+", choices=(*group_names(), IMAGE), metavar="NAME", help=", ".join((*group_names(), IMAGE))
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the table into this document")
     parser.add_argument("--quick", action="store_true", help="hardly measure: only see that everything runs")
@@ -58,6 +64,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
             rows += measure_group(sizes)
     if jobs.GROUP in chosen:
         rows += jobs.measure(jobs.QUICK if options.quick else replace(jobs.FULL, rounds=rounds))
+    if IMAGE in chosen:
+        rows += images.measure_images(rounds)
     return rows
 
 

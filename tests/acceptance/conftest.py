@@ -3,8 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from image_stand import base_folder, project, store, wheel_folder
 
+from .engine import engine
 from .processes import Processes
+
+__all__ = ["base_folder", "engine", "processes", "project", "store", "wheel_folder"]
 
 
 @pytest.fixture

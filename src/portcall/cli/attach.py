@@ -9,6 +9,7 @@ import click
 
 from portcall.cli.ending import exit_within, stop_signals
 from portcall.cli.exits import EXIT_DONE
+from portcall.cli.health import answering_health
 from portcall.cli.options import count, exit_with_stdin, hub_access, log_level, seconds, setting, start_logging
 from portcall.cli.upstream_options import upstream_tls
 from portcall.wire.access import Access, Tls
@@ -133,7 +134,12 @@ def attach(
     if descriptor_set is not None:
         read_descriptor_set(descriptor_set, config.services)  # says what is wrong with it before anything is dialled
     logger.info("A sidecar of %s with %d slots dials the hub at %s", upstream, slots, access.target)
-    asyncio.run(_serve(sidecar, grace_s=grace))
+    asyncio.run(_serve_healthily(sidecar, grace_s=grace))
+
+
+async def _serve_healthily(sidecar: Sidecar, *, grace_s: float) -> None:
+    async with answering_health(lambda: sidecar.is_attached):
+        await _serve(sidecar, grace_s=grace_s)
 
 
 async def _serve(sidecar: Sidecar, *, grace_s: float) -> None:

@@ -21,6 +21,9 @@ from portcall.wire.access import Access
 from portcall.wire.diagnosis import explain
 from portcall.wire.native import open_channel
 
+DIGITS_SHOWN = 12
+"""Of digests and commits."""
+
 ANSWER_S = 5.0
 """How long a hub may take to answer."""
 
@@ -53,9 +56,11 @@ def ls(*, access: Access, is_json: bool) -> None:
     """List the workers that are attached to the hub.
 
     A worker is ready, draining (it finishes its calls and takes no new ones) or suspended (its connection dropped, and
-    it may come back and go on). PROCESSES is for workers with a supervisor: how many it has, and how many of these are
-    starting, draining or blocked (they live and do not answer). ENDED counts the calls that the worker has ended, UP
-    the time since it came. A terminal that is too narrow for all columns gets those that matter most; --json has all.
+    it may come back and go on). IMAGE is the digest of its image if whoever started it has said that (PORTCALL_IMAGE),
+    else the build that 'portcall image inspect' shows; COMMIT has a * where the tree had changes. PROCESSES is for
+    workers with a supervisor: how many it has, and how many of these are starting, draining or blocked (they live and
+    do not answer). ENDED counts the calls that the worker has ended, UP the time since it came. A terminal that is too
+    narrow for all columns gets those that matter most; --json has all.
     """
     target = access.target
     fleet = ask_fleet(access)
@@ -133,6 +138,18 @@ def processes(reported: Sequence[ProcessStatus]) -> str:
     return f"{len(reported)} ({others})" if others else str(len(reported))
 
 
+def image(name: str) -> str:
+    """Shorten what an image is known by; "-" if the worker is in none that it knows."""
+    kind, _, digits = name.rpartition("@")[2].partition(":")
+    return f"{kind}:{digits[:DIGITS_SHOWN]}" if digits else name or "-"
+
+
+def commit(revision: str) -> str:
+    """Shorten a revision; a * says that the tree had more than that."""
+    digits, _, dirty = revision.partition("-")
+    return digits[:DIGITS_SHOWN] + ("*" if dirty else "") if digits else "-"
+
+
 COLUMNS = (
     Column("NAME", lambda worker: worker.name),
     Column("STATE", _state),
@@ -140,6 +157,8 @@ COLUMNS = (
     Column("PID", lambda worker: str(worker.pid)),
     Column("OS", lambda worker: worker.os, is_essential=False),
     Column("PYTHON", lambda worker: worker.python, is_essential=False),
+    Column("IMAGE", lambda worker: image(worker.image), is_essential=False),
+    Column("COMMIT", lambda worker: commit(worker.revision), is_essential=False),
     Column("PROCESSES", lambda worker: processes(worker.processes)),
     Column("SLOTS", lambda worker: str(worker.slots)),
     Column("RUNNING", lambda worker: str(worker.running)),

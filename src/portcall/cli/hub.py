@@ -16,6 +16,7 @@ from portcall._version import __version__
 from portcall.cli.backup import backup
 from portcall.cli.ending import stop_signals
 from portcall.cli.exits import FailedError
+from portcall.cli.health import answering_health
 from portcall.cli.options import (
     as_json,
     count,
@@ -290,7 +291,7 @@ hub.add_command(backup)
 
 async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
     with stop_signals() as signalled:
-        async with Hub(config) as running:
+        async with Hub(config) as running, answering_health(lambda: True):
             _tune_garbage_collection()
             _log_access(config)
             click.echo(_ready_json(running.address) if is_json else _ready_words(config, running.address))

@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, CommandPlace] = MappingProxyType(
         "fleet": CommandPlace("portcall.cli.fleet", "fleet", "Look at the fleet."),
         "completion": CommandPlace("portcall.cli.completion", "completion", "Print what makes a shell complete words."),
         "token": CommandPlace("portcall.cli.token", "token", "Make a token, which lets workers or clients in."),
+        "image": CommandPlace("portcall.cli.image.command", "image", "Turn a project into a container image."),
         "config": CommandPlace("portcall.cli.settings.command", "config", "Show every setting, and what has set it."),
         "doctor": CommandPlace("portcall.cli.doctor.command", "doctor", "Find out why a hub cannot be reached."),
     }

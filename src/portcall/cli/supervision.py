@@ -10,6 +10,7 @@ import click
 
 from portcall.cli.apps import parse_reference
 from portcall.cli.exits import EXIT_DONE, EXIT_MISTAKE, FailedError
+from portcall.cli.health import answering_health
 from portcall.cli.options import Decorator, Function, HubOptions, count, seconds, setting, size, start_logging
 from portcall.cli.process import ProcessTask, process_command
 from portcall.worker.processes import AppFailedError, CrewRules, Supervisor, SupervisorConfig
@@ -150,6 +151,7 @@ async def _supervise(app: str, config: SupervisorConfig, options: HubOptions, na
             supervisor.slots,
             supervisor.access().target,
         )
-        await supervisor.run(grace_s=config.rules.grace_s)
+        async with answering_health(lambda: supervisor.is_attached):
+            await supervisor.run(grace_s=config.rules.grace_s)
     finally:
         await supervisor.close()

@@ -117,6 +117,8 @@ def _status(member: FleetMember, reported: KeptReport | None, now: float) -> Wor
         ended=port.ended,
         attached_s=now - member.attached_at,
         services=member.contract.services,
+        image=environment.image,
+        revision=environment.revision,
         processes=() if reported is None else _processes(reported, now),
     )
 

@@ -5,6 +5,7 @@ import platform
 import socket
 
 from portcall.protos.portcall.v1.link_pb2 import Environment
+from portcall.wire.image import IMAGE_VARIABLE, REVISION_VARIABLE
 
 
 def report_environment() -> Environment:
@@ -16,6 +17,8 @@ def report_environment() -> Environment:
         kernel=platform.release(),
         architecture=platform.machine(),
         python=platform.python_version(),
+        image=os.environ.get(IMAGE_VARIABLE, ""),
+        revision=os.environ.get(REVISION_VARIABLE, ""),
     )
 
 

@@ -166,6 +166,11 @@ class Worker(grpc.aio.Server):
         """
         return resolve_access(self.hub, token=self.token, tls=self.tls, is_insecure=self.insecure)
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether the hub knows the worker, and the connection to it stands."""
+        return self._owner is not None and self._owner.is_attached
+
     async def run(self, *, grace_s: float = GRACE_S_DEFAULT) -> None:
         """Serve until SIGTERM or SIGINT; then drain for up to `grace_s` seconds and return.
 
@@ -330,6 +335,7 @@ class _WorkerLink:
         self._attached = attached
         self._drained: asyncio.Future[None] | None = None
         self._last = ""
+        self.is_attached = False
 
     async def drain(self, link: Link) -> None:
         """Ask for no new calls; return when none will follow."""
@@ -360,6 +366,7 @@ class _WorkerLink:
 
     def on_connectivity(self, connectivity: Connectivity, reason: str) -> None:
         """Say it in the log, each thing once."""
+        self.is_attached = connectivity is Connectivity.READY
         if connectivity is Connectivity.READY:
             logger.info("Attached to the hub%s", " again, with nothing lost" if reason == "resumed" else "")
         elif connectivity is Connectivity.FAILING and reason != self._last:

@@ -102,6 +102,11 @@ class Sidecar:
         self._running = loop.create_task(self._run(self._joined), name="portcall-sidecar")
         await asyncio.shield(self._joined)
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether the fleet sends the server calls."""
+        return any(worker.is_attached for worker in self._workers)
+
     async def stop(self, grace: float | None = None) -> None:
         """Withdraw, let the calls that run finish within `grace` seconds, cancel the rest, and detach. Idempotent."""
         if self._running is None or self._joined is None:

@@ -180,6 +180,7 @@ async def test_a_silent_stream_is_asked_whether_there_is_a_hub(
     hub.held.clear()
     job = await method.submit(b"x")
     pending = asyncio.ensure_future(_result(job))
+
     async def fail(context: Any) -> None:
         hub.before_answer.clear()
         await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "nobody at home")

@@ -24,9 +24,11 @@ from portcall.cli.settings.setting import (
 )
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.wire.access import TOKEN_VARIABLE
+from portcall.wire.health import HEALTH_VARIABLE
+from portcall.wire.image import IMAGE_VARIABLE, REVISION_VARIABLE
 
-OTHER_VARIABLES: Final = (FILE_VARIABLE, TOKEN_VARIABLE)
-"""Those that are no setting's."""
+OTHER_VARIABLES: Final = (FILE_VARIABLE, TOKEN_VARIABLE, HEALTH_VARIABLE, IMAGE_VARIABLE, REVISION_VARIABLE)
+"""Those that are no setting's; the last three are what an image says to what runs in it."""
 
 
 class Configuration:

@@ -28,6 +28,8 @@ BY_TYPE: Final = {
     "hub_place": STRING,
     "count": WHOLE_NUMBER,
     "size": Kind((int, str), 'a number of bytes, or a size in quotes, as in "512M"'),
+    "image_name": Kind((str,), "the name of an image, in quotes"),
+    "platforms": Kind((str,), 'platforms in quotes, as in "linux/amd64,linux/arm64"'),
     "process_count": Kind((int, str), 'a whole number, or "auto"'),
     "integer": WHOLE_NUMBER,
     "integer range": WHOLE_NUMBER,

@@ -31,7 +31,7 @@ class Refusals(_message.Message):
     def __init__(self, unauthenticated: _Optional[int] = ..., permission_denied: _Optional[int] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("name", "state", "host", "pid", "os", "kernel", "architecture", "python", "slots", "running", "ended", "attached_s", "services", "processes")
+    __slots__ = ("name", "state", "host", "pid", "os", "kernel", "architecture", "python", "slots", "running", "ended", "attached_s", "services", "processes", "image", "revision")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[WorkerStatus.State]
@@ -56,6 +56,8 @@ class WorkerStatus(_message.Message):
     ATTACHED_S_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: WorkerStatus.State
     host: str
@@ -70,4 +72,6 @@ class WorkerStatus(_message.Message):
     attached_s: float
     services: _containers.RepeatedScalarFieldContainer[str]
     processes: _containers.RepeatedCompositeFieldContainer[_link_pb2.ProcessStatus]
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[WorkerStatus.State, str]] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., ended: _Optional[int] = ..., attached_s: _Optional[float] = ..., services: _Optional[_Iterable[str]] = ..., processes: _Optional[_Iterable[_Union[_link_pb2.ProcessStatus, _Mapping]]] = ...) -> None: ...
+    image: str
+    revision: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[WorkerStatus.State, str]] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., ended: _Optional[int] = ..., attached_s: _Optional[float] = ..., services: _Optional[_Iterable[str]] = ..., processes: _Optional[_Iterable[_Union[_link_pb2.ProcessStatus, _Mapping]]] = ..., image: _Optional[str] = ..., revision: _Optional[str] = ...) -> None: ...

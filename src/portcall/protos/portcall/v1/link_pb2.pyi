@@ -290,20 +290,24 @@ class Method(_message.Message):
     def __init__(self, name: _Optional[str] = ..., client_streaming: _Optional[bool] = ..., server_streaming: _Optional[bool] = ...) -> None: ...
 
 class Environment(_message.Message):
-    __slots__ = ("host", "pid", "os", "kernel", "architecture", "python")
+    __slots__ = ("host", "pid", "os", "kernel", "architecture", "python", "image", "revision")
     HOST_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     OS_FIELD_NUMBER: _ClassVar[int]
     KERNEL_FIELD_NUMBER: _ClassVar[int]
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
     PYTHON_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     host: str
     pid: int
     os: str
     kernel: str
     architecture: str
     python: str
-    def __init__(self, host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ...) -> None: ...
+    image: str
+    revision: str
+    def __init__(self, host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ..., image: _Optional[str] = ..., revision: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("protocol", "session", "resumed", "received", "grace_ms", "message_bytes_max", "agent", "ping_interval_ms", "takes_reports")

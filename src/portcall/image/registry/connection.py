@@ -1,0 +1,321 @@
+"""One repository of one registry over HTTP: who we are, how often something is tried, and what its refusals mean."""
+
+import contextlib
+import ipaddress
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Self
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import urllib3
+
+from portcall._version import __version__
+from portcall.errors import ConfigurationError, PortcallError
+from portcall.image.errors import ImageError
+from portcall.image.reference import DOCKER_HUB, Reference
+from portcall.image.registry.credentials import Credentials, find_credentials
+
+DOCKER_HUB_HOST: Final = "registry-1.docker.io"
+TRIES_MAX: Final = 5
+"""How often a request is made before it is given up."""
+
+WAIT_MAX_S: Final = 30.0
+"""Longest wait between two tries, whatever the registry asks for."""
+
+CONNECT_S: Final = 15.0
+READ_S: Final = 120.0
+ANSWER_BYTES_MAX: Final = 4 << 20
+"""Most that a registry's answer may have, a manifest included; blobs are not meant."""
+
+_AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+
+PULL: Final = "pull"
+PULL_AND_PUSH: Final = "pull,push"
+
+
+class DroppedError(Exception):
+    """The connection ended before the answer had come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a registry answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    def json(self) -> Any:
+        """Return what the body says, or None if it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def words(self) -> str:
+        """Return the registry's own explanation."""
+        said = self.json()
+        errors = said.get("errors") if isinstance(said, dict) else None
+        if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+            return f"{errors[0].get('code', '')} {errors[0].get('message', '')}".strip()
+        return self.body[:200].decode(errors="replace").strip()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a registry is on this machine; `host` may have a port."""
+    name = host.rsplit(":", 1)[0].strip("[]") if not host.endswith("]") else host.strip("[]")
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(name).is_loopback
+    return name == "localhost"
+
+
+class Connection:
+    """A repository, asked in the name of whom Docker's configuration says.
+
+    Args:
+        reference: which repository.
+        actions: what shall be done there, PULL or PULL_AND_PUSH.
+        insecure: registries that need not speak HTTPS; those on loopback never need to.
+        wait: sleeps; for tests.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        actions: str,
+        *,
+        insecure: frozenset[str] = frozenset(),
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.registry, self.repository = reference.registry, reference.repository
+        self._host = DOCKER_HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
+        self._may_be_plain = reference.registry in insecure or is_loopback(reference.registry)
+        self._actions = actions
+        self._wait = wait
+        self._pool = urllib3.PoolManager(
+            headers={"User-Agent": f"portcall/{__version__}"},
+            timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+            retries=False,
+            maxsize=4,
+        )
+        self._base = ""
+        self._credentials: Credentials | None = None
+        self._authorization = ""
+        self._sources: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """End the connections. Idempotent."""
+        self._pool.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def also_read(self, repository: str) -> None:
+        """Ask for leave to read another repository, too, for blobs to be mounted from there."""
+        if repository not in (*self._sources, self.repository):
+            self._sources = (*self._sources, repository)
+            if not self._authorization.startswith("Basic"):
+                self._authorization = ""
+
+    def url(self, path: str) -> str:
+        """Return the URL of something of this repository."""
+        return f"{self.base()}/v2/{self.repository}/{path}"
+
+    def base(self) -> str:
+        """Find out whether the registry speaks HTTPS, once; return how its URLs begin."""
+        if not self._base:
+            self._base = self._find_base()
+        return self._base
+
+    def ask(self, method: str, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """Make a small request, several times if need be.
+
+        Raises:
+            ImageError: the registry cannot be reached, or does not work.
+            ConfigurationError: it knows nobody of this name.
+        """
+        for tries in range(1, TRIES_MAX + 1):
+            try:
+                answer = self.ask_once(method, url, headers=headers)
+            except DroppedError as error:
+                if tries == TRIES_MAX:
+                    raise self.unreachable(error) from None
+                self.wait_before(tries + 1)
+                continue
+            if answer.status not in _AGAIN or tries == TRIES_MAX:
+                return answer
+            self.wait_before(tries + 1, answer)
+        raise AssertionError
+
+    def ask_once(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Any = None) -> Answer:
+        """Make a request once, with leave; only a refused token is got anew.
+
+        Raises:
+            DroppedError: no answer came.
+        """
+        response = self.open(method, url, headers=headers, body=body)
+        try:
+            content = b"" if method == "HEAD" else response.read(ANSWER_BYTES_MAX + 1)
+        except urllib3.exceptions.HTTPError as error:
+            raise DroppedError(_plainly(error)) from None
+        finally:
+            response.release_conn()
+        if len(content) > ANSWER_BYTES_MAX:
+            raise ImageError(f"{self.registry} answers with more than {ANSWER_BYTES_MAX} bytes, which no image needs")
+        return Answer(status=response.status, headers=response.headers, body=content, url=url)
+
+    def open(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> urllib3.BaseHTTPResponse:
+        """Begin a request; the caller reads the body.
+
+        Raises:
+            DroppedError: no answer came.
+        """
+        response = self._request(method, url, headers, body)
+        if response.status != HTTPStatus.UNAUTHORIZED:
+            return response
+        response.drain_conn()
+        self._authorize(response.headers.get("WWW-Authenticate", ""))
+        if body is not None:
+            raise DroppedError("the registry wanted another token")  # what was read of the body is gone
+        return self._request(method, url, headers, body)
+
+    def wait_before(self, try_: int, answer: Answer | None = None) -> None:
+        """Wait as long as one should before this try."""
+        asked = answer.headers.get("Retry-After", "") if answer is not None else ""
+        backoff_s = 0.5 * 2 ** (try_ - 2) * (0.5 + random.random())
+        self._wait(min(WAIT_MAX_S, float(asked) if asked.isdigit() else backoff_s))
+
+    def unreachable(self, error: Exception) -> ImageError:
+        """Say that a registry does not answer."""
+        return ImageError(
+            f"the registry {self.registry} cannot be reached: {error}. Tried {TRIES_MAX} times; run this again,"
+            " it goes on where it was"
+        )
+
+    def refused(self, answer: Answer, what: str) -> PortcallError:
+        """Say what a registry's refusal means."""
+        who = self._who()
+        match answer.status:
+            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+                return ConfigurationError(
+                    f"{self.registry} does not let {who} {what} ({answer.words or answer.status})."
+                    f" Log in:  docker login {self.registry}"
+                )
+            case HTTPStatus.NOT_FOUND:
+                return ConfigurationError(f"{self.registry} has nothing there: cannot {what} ({answer.words})")
+            case HTTPStatus.TOO_MANY_REQUESTS:
+                return ImageError(f"{self.registry} has had too many requests of {who}: cannot {what}. Try again later")
+            case status:
+                return ImageError(f"{self.registry} answers {status}: cannot {what} ({answer.words})")
+
+    def _who(self) -> str:
+        found = self._credentials
+        return f"{found.user} (from {found.source})" if found is not None else "nobody (no credentials are known)"
+
+    def _request(self, method: str, url: str, headers: Mapping[str, str] | None, body: Any) -> urllib3.BaseHTTPResponse:
+        is_ours = urlsplit(url).netloc == urlsplit(self.base()).netloc
+        leave = {"Authorization": self._authorization} if self._authorization and is_ours else {}
+        try:
+            return self._pool.request(
+                method,
+                url,
+                headers={**self._pool.headers, **leave, **(headers or {})},
+                body=body,
+                preload_content=False,
+                redirect=method in ("GET", "HEAD"),
+                retries=urllib3.Retry(0, redirect=5, raise_on_redirect=True),
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise DroppedError(_plainly(error)) from None
+
+    def _find_base(self) -> str:
+        if not self._may_be_plain:
+            return f"https://{self._host}"
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            self._pool.request("GET", f"https://{self._host}/v2/", retries=False, redirect=False)
+            return f"https://{self._host}"
+        return f"http://{self._host}"
+
+    # --- leave ------------------------------------------------------------------------------------------------------
+
+    def _authorize(self, challenge: str) -> None:
+        """Get what the registry asks for by its challenge (RFC 6750; Docker's token specification).
+
+        Raises:
+            ConfigurationError: it does not know us.
+        """
+        self._credentials = self._credentials or find_credentials(self.registry)
+        scheme, _, rest = challenge.partition(" ")
+        if scheme.lower() == "basic":
+            if self._credentials is None or self._authorization:
+                raise self._unknown("")
+            self._authorization = self._credentials.basic
+        elif scheme.lower() == "bearer":
+            self._authorization = f"Bearer {self._token(dict(_PARAMETER.findall(rest)))}"
+        else:
+            raise ImageError(f"{self.registry} asks for credentials in a way that nobody knows: {challenge[:100]!r}")
+
+    def _token(self, asked: Mapping[str, str]) -> str:
+        realm = asked.get("realm", "")
+        if urlsplit(realm).scheme != "https" and not self._may_be_plain:
+            raise ImageError(f"{self.registry} wants credentials sent unencrypted, to {realm!r}")
+        scopes = [f"repository:{self.repository}:{self._actions}"]
+        scopes += [f"repository:{source}:{PULL}" for source in self._sources]
+        answer = self._ask_for_token(realm, asked.get("service", ""), scopes)
+        said = answer.json()
+        token = (said.get("token") or said.get("access_token")) if isinstance(said, dict) else None
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise self._unknown(answer.words)
+        if answer.status != HTTPStatus.OK or not token:
+            raise ImageError(f"{self.registry} gives no token ({answer.status} {answer.words}). Try again later")
+        return str(token)
+
+    def _ask_for_token(self, realm: str, service: str, scopes: list[str]) -> Answer:
+        fields = [("service", service), *(("scope", scope) for scope in scopes)]
+        found = self._credentials
+        try:
+            if found is not None and found.is_identity_token:
+                grant = {"grant_type": "refresh_token", "refresh_token": found.secret, "client_id": "portcall"}
+                body = urlencode({**grant, "service": service, "scope": " ".join(scopes)})
+                kind = {"Content-Type": "application/x-www-form-urlencoded"}
+                response = self._pool.request("POST", realm, headers={**self._pool.headers, **kind}, body=body)
+            else:
+                basic = {"Authorization": found.basic} if found is not None else {}
+                url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(fields)}"
+                response = self._pool.request("GET", url, headers={**self._pool.headers, **basic})
+        except urllib3.exceptions.HTTPError as error:
+            raise DroppedError(_plainly(error)) from None
+        return Answer(status=response.status, headers=response.headers, body=response.data, url=realm)
+
+    def _unknown(self, words: str) -> ConfigurationError:
+        said = f" ({words})" if words else ""
+        return ConfigurationError(
+            f"{self.registry} does not know {self._who()}{said}. Log in:  docker login {self.registry}"
+        )
+
+
+def location_of(answer: Answer) -> str:
+    """Return the URL that an answer points to."""
+    return urljoin(answer.url, answer.headers.get("Location", ""))
+
+
+def _plainly(error: Exception) -> str:
+    """Say in a few words what broke."""
+    cause: BaseException = error
+    while isinstance(cause, urllib3.exceptions.MaxRetryError) and cause.reason is not None:
+        cause = cause.reason
+    text = str(cause)
+    return re.sub(r"^.*?: (?=\[|Failed|Connection)", "", text)[:300] or type(cause).__name__

@@ -1,0 +1,1 @@
+"""Images: what is decided about them, without an engine, a registry or a network."""
