@@ -36,6 +36,16 @@ BLOCKING_CLIENTS: dict[str, Callable[[str], grpc.Channel]] = {
 BUILT = {built.language: built for built in (CPP, GO)}
 
 
+BUILD_S = 300.0
+"""How long a case may take, since the first of a language builds its server."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(BUILD_S))
+
+
 @contextmanager
 def started(command: Sequence[str]) -> Iterator[str]:
     """Run a server that says where it listens; give the address. It ends with its standard input."""
