@@ -45,6 +45,20 @@ async def test_writes_and_says_what_is_new(processes: Processes, here: Path) -> 
     assert program.stdout == "greet_pb2_grpc.GreeterStub[int]\n"
 
 
+async def test_a_wrong_job_option_is_an_error_with_its_place(processes: Processes, here: Path) -> None:
+    with_option = '{ option (portcall.v1.job) = { attempts: 0 by: { field: "nome" } }; }'
+    text = GREET.replace("package greet;", 'package greet; import "portcall/v1/options.proto";')
+    (here / "protos/greet.proto").write_text(text.replace("returns (Name);", f"returns (Name) {with_option}"))
+    done = await processes.run("compile", "protos/", "--out", "src", folder=here)
+    assert done.code == 2
+    place = "protos/greet.proto:3:52: error:"
+    assert lines(done.stderr) >= {
+        f"{place} attempts is 0; it must be 1 to 1,000",
+        f"{place} by.field is 'nome', but greet.Name has no field 'nome'; it has name",
+    }
+    assert not (here / "src").exists()
+
+
 async def test_takes_settings_from_the_environment(processes: Processes, here: Path) -> None:
     settings = {"PORTCALL_COMPILE_OUT": "src", "PORTCALL_COMPILE_INCLUDE": "."}
     done = await processes.run("compile", "protos", folder=here, **settings)
