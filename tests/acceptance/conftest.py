@@ -1,5 +1,6 @@
 """`processes`, for every test that needs real ones."""
 
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +10,11 @@ from .engine import engine
 from .processes import Processes
 
 __all__ = ["base_folder", "engine", "processes", "project", "store", "wheel_folder"]
+
+
+# A shell has what it starts in the background ignore Ctrl-C, and the commands under test would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ async def test_lists_workers_as_a_table(processes: Processes) -> None:
     assert listed.code == 0
     assert listed.stderr == ""
     heading, *rows = listed.stdout.splitlines()
-    assert " ".join(heading.split()) == "NAME STATE HOST PID OS PYTHON PROCESSES SLOTS RUNNING ENDED UP SERVICES"
+    columns = "NAME STATE HOST PID OS PYTHON IMAGE COMMIT PROCESSES SLOTS RUNNING ENDED UP SERVICES"
+    assert heading.split() == columns.split()
     assert rows[0].split()[:4] == ["crane-1", "ready", socket.gethostname(), str(first.pid)]
     assert [row.split()[-1] for row in rows] == ["acceptance.Cargo"] * 2
     starts = {name: heading.index(name) for name in ("SLOTS", "RUNNING", "ENDED", "UP")}
@@ -45,6 +46,8 @@ async def test_lists_workers_as_json(processes: Processes) -> None:
         "host": socket.gethostname(),
         "pid": worker.pid,
         "os": row["os"],
+        "image": "",  # not in a container
+        "revision": "",
         "kernel": os.uname().release,
         "architecture": platform.machine(),
         "python": platform.python_version(),
