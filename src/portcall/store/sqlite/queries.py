@@ -32,34 +32,64 @@ def execute_rows(connection: Connection, query: str, rows: Sequence[Sequence[Any
     """
     if not rows:
         return
-    columns = [_bindable(column) for column in zip(*rows, strict=True)]
-    shape = "".join(["0" if column is None else "1" for column in columns])
-    bound = [*zip(*[column for column in columns if column is not None], strict=True)]
+    columns = [*zip(*rows, strict=True)]
+    places = [_place(column) for column in columns]
+    shape = "".join(places)
+    fixed = [column[0] for column, place in zip(columns, places, strict=True) if place == _FIXED]
+    varied = [_bindable(column) for column, place in zip(columns, places, strict=True) if place == _VARIED]
+    bound = [*zip(*varied, strict=True)] if varied else [()] * len(rows)
     done, count = 0, len(rows)
     for size in ROWS_AT_ONCE:
         while count - done >= size:
             statement = _statement(query, size, shape)
-            connection.execute(statement, [*chain.from_iterable(bound[done : done + size])])
+            connection.execute(statement, [*fixed, *chain.from_iterable(bound[done : done + size])])
             done += size
 
 
-def _bindable(column: Sequence[Any]) -> Sequence[Any] | None:
-    """Return a column as it is cheap to bind; None if there is nothing in it.
+_ABSENT, _FIXED, _VARIED = "0", "1", "2"
+"""Where the values of a column come from: it has none, it is one for all rows, or each row has its own."""
+
+
+def _place(column: Sequence[Any]) -> str:
+    """Return how the values of a column are to be bound.
+
+    Rows of one batch are much alike, and to bind a value is the most of what a row costs; so what they share is bound
+    once. Payloads are not compared: they are long, and rarely the same.
+    """
+    first = column[0]
+    if type(first) is bytes or column.count(first) != len(column):
+        return _VARIED
+    return _ABSENT if first is None else _FIXED
+
+
+def _bindable(column: Sequence[Any]) -> Sequence[Any]:
+    """Return a column as it is cheap to bind.
 
     To bind None takes the sqlite3 module ten times as long as a number, and bytes five times as long as a bytearray: it
-    looks for adapters of both first. So a column without values is written into the statement.
+    looks for adapters of both first. (What is absent everywhere is written into the statement instead.)
     """
-    if column.count(None) == len(column):
-        return None
     if any(type(value) is bytes for value in column):
         return [bytearray(value) if type(value) is bytes else value for value in column]
     return column
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=128)
 def _statement(query: str, rows: int, shape: str) -> str:
-    row = f"({', '.join('?' if has_values == '1' else 'NULL' for has_values in shape)})"
-    return query.replace(":rows", ", ".join([row] * rows))
+    next_place = shape.count(_FIXED) + 1
+    written = []
+    for _ in range(rows):
+        places, next_fixed = [], 1
+        for place in shape:
+            if place == _ABSENT:
+                places.append("NULL")
+            elif place == _FIXED:
+                places.append(f"?{next_fixed}")
+                next_fixed += 1
+            else:
+                places.append(f"?{next_place}")
+                next_place += 1
+        written.append(f"({', '.join(places)})")
+    return query.replace(":rows", ", ".join(written))
 
 
 def json_ids(jobs: Iterable[int]) -> str:
