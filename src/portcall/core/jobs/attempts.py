@@ -9,11 +9,14 @@ import heapq
 from collections.abc import Iterable, Sequence
 
 from portcall.core.jobs.backoff import Chance
-from portcall.core.jobs.batch import Again, AttemptOutcome, Checkpoint, End, Flow, HeldJob, Note, Reply
+from portcall.core.jobs.batch import Again, AttemptOutcome, End, Flow, HeldJob, row_of
 from portcall.core.jobs.policy import Policy
 from portcall.core.jobs.ranks import priority_of, rank_of
-from portcall.core.jobs.states import CANCELLING, ENDED, RUNNING, JobState, after
+from portcall.core.jobs.states import CANCELLING, ENDED, RUNNING, SUCCEEDED, JobState, after
 from portcall.core.jobs.verdicts import Ending, judge, lost, timed_out
+from portcall.core.refusals import OK
+
+_SUCCEEDED = int(SUCCEEDED)
 
 NOTE_BITS = 20
 """A note's number is its attempt's, and below it the note's own in the attempt: so numbers rise within a job, and those
@@ -24,7 +27,6 @@ class Attempt:
     """One execution of a job."""
 
     __slots__ = (
-        "checkpoint",
         "deadline",
         "deaths",
         "ending",
@@ -35,11 +37,9 @@ class Attempt:
         "is_timed_out",
         "job",
         "note",
-        "notes",
         "number",
         "policy",
         "progress",
-        "replies",
         "reply_count",
         "started_at",
         "state",
@@ -65,13 +65,10 @@ class Attempt:
         """How it has ended, once it has; the store may not know yet."""
         self.note = number << NOTE_BITS
         """Number of its last note."""
-        self.notes: list[Note] = []
         self.progress: tuple[float, bytes] | None = None
         """The latest, and when it came; to be stored."""
-        self.replies: list[Reply] = []
         self.reply_count = 0
         """Replies that it, or those before it, gave so far."""
-        self.checkpoint: Checkpoint | None = None
 
 
 class Attempts:
@@ -119,9 +116,11 @@ class Attempts:
         self.orphans.discard(attempt.job)
         self.over.append(attempt)
 
-    def release(self, attempt: Attempt) -> None:
-        """Let a job go whose attempt's end is stored."""
-        del self.by_job[attempt.job]
+    def release(self, attempts: Iterable[Attempt]) -> None:
+        """Let jobs go whose attempts' ends are stored."""
+        by_job = self.by_job
+        for attempt in attempts:
+            del by_job[attempt.job]
 
     # --- clocks -------------------------------------------------------------------------------------------------------
 
@@ -161,6 +160,9 @@ def rows_of_ends(attempts: Sequence[Attempt], now: float, rng: Chance) -> tuple[
     for attempt in attempts:
         ending = attempt.ending
         assert ending is not None
+        if ending.outcome is AttemptOutcome.SUCCEEDED and not ending.details:
+            ends.append(_success(attempt, ending))
+            continue
         verdict = judge(ending, attempt.state, attempt.failures, attempt.deaths, attempt.policy, rng)
         state = after(attempt.state, verdict.event, attempt.job)
         was = int(attempt.state)
@@ -205,6 +207,14 @@ def rows_of_ends(attempts: Sequence[Attempt], now: float, rng: Chance) -> tuple[
             )
         )
     return ends, agains
+
+
+def _success(attempt: Attempt, ending: Ending) -> End:
+    """Return the end of a job whose attempt did what it should: the case that has to be fast. See `judge`."""
+    job, number, method, was = attempt.job, attempt.number, attempt.flow.method, int(attempt.state)
+    failures, deaths, worker = attempt.failures, attempt.deaths, ending.worker
+    row = (job, number, method, was, _SUCCEEDED, failures, deaths, OK, "", worker, ending.reply, ending.trailers)
+    return row_of(End, row)
 
 
 def is_wanted(attempt: Attempt) -> bool:

@@ -17,9 +17,13 @@ Whose turn it is among the flows is the engine's to say; a store only ever takes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from portcall.core.jobs.states import JobState
+
+row_of: Final = tuple.__new__
+"""Makes a named tuple from a tuple of its fields, in half the time that its own constructor takes. For rows that are
+made by the ten thousand each second."""
 
 
 class Flow(NamedTuple):

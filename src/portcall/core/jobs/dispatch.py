@@ -223,10 +223,10 @@ class Dispatch:
         self._asleep.pop(method.id, None)
         self._reconsider(method, flow.value, now)
 
-    def end(self, flow: Flow, now: float) -> None:
-        """Note that a job of this flow runs no longer."""
+    def end(self, flow: Flow, jobs: int, now: float) -> None:
+        """Note that so many jobs of this flow run no longer."""
         method = self.by_id[flow.method]
-        method.gate.end(flow.value, suspicion_of(flow.rank))
+        method.gate.end(flow.value, suspicion_of(flow.rank), jobs)
         self._reconsider(method, flow.value, now)
 
     def why_closed(self, name: str, rank: int, value: str, now: float) -> str:
@@ -257,20 +257,19 @@ class Dispatch:
         taken = 0
         for rank in method.flows.ranks():
             if method.gate.is_open and suspicion_of(rank) == 0 and not method.policy.by:
-                taken += self._pick_plainly(method, rank, count - taken, now, chosen)
+                taken += self._pick_plainly(method, rank, count - taken, chosen)
             else:
                 taken += self._pick_in_turn(method, rank, count - taken, now, chosen)
             if taken == count or method.id in self._asleep:
                 break
         return taken
 
-    def _pick_plainly(self, method: Method, rank: int, count: int, now: float, chosen: dict[Flow, int]) -> int:
+    def _pick_plainly(self, method: Method, rank: int, count: int, chosen: dict[Flow, int]) -> int:
         """Choose from one flow after the other; without limits there is nothing to weigh, job by job."""
         value = method.flows.next(rank)
         if value is None:
             return 0
-        for _ in range(count):
-            method.gate.start(value, 0, now)
+        method.gate.count(value, 0, count)
         flow = Flow(method.id, rank, value)
         chosen[flow] = chosen.get(flow, 0) + count
         return count

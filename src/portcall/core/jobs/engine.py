@@ -16,7 +16,7 @@ from typing import Any
 
 from portcall.core.jobs.attempts import Attempt, Attempts, is_wanted, rows_of_ends
 from portcall.core.jobs.backoff import Chance
-from portcall.core.jobs.batch import Batch, MethodOptionsRow, Purge, Revival, Stored, Written
+from portcall.core.jobs.batch import Batch, Flow, MethodOptionsRow, Purge, Revival, Stored, Written
 from portcall.core.jobs.dispatch import Capacity, Dispatch, Slots
 from portcall.core.jobs.effects import Adopted, Effects, Recorded, Stop, StopReason
 from portcall.core.jobs.flight import Flight, ScheduleStep
@@ -362,10 +362,13 @@ class JobEngine:
     def _take_over(self, now: float) -> list[Attempt]:
         """Return attempts whose ends go into this batch, and count them no more: others may start in their place."""
         over = self._attempts.take_over(self._limits.batch_jobs_max)
+        stopped: dict[Flow, int] = {}
         for attempt in over:
             if attempt.is_counted:
                 attempt.is_counted = False
-                self._dispatch.end(attempt.flow, now)
+                stopped[attempt.flow] = stopped.get(attempt.flow, 0) + 1
+        for flow, jobs in stopped.items():
+            self._dispatch.end(flow, jobs, now)
         return over
 
     def _purge(self, now: float) -> Purge | None:

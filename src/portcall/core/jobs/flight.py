@@ -1,7 +1,7 @@
 """One batch under way: what went into it, to be settled or put back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from portcall.core.jobs.attempts import Attempt
 from portcall.core.jobs.batch import Batch, Checkpoint, Note, Reply, ScheduleRow
@@ -12,14 +12,14 @@ from portcall.core.jobs.schedules import Schedule
 from portcall.core.jobs.submissions import Draft
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Telling:
-    """What one attempt told."""
+    """What one attempt told, and the store does not know yet."""
 
     attempt: Attempt
-    notes: list[Note]
-    replies: list[Reply]
-    checkpoint: Checkpoint | None
+    notes: list[Note] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,21 +119,21 @@ class Gate:
         if self._each_rate is not None:
             self._each_rate.take(value, now)
 
-    def count(self, value: str, suspicion: int) -> None:
-        """Count a job that runs already."""
-        self.running += 1
-        self.running_by[value] = self.running_by.get(value, 0) + 1
-        self._suspects[suspicion] += 1
+    def count(self, value: str, suspicion: int, jobs: int = 1) -> None:
+        """Count jobs that run already, or that start where there are no limits."""
+        self.running += jobs
+        self.running_by[value] = self.running_by.get(value, 0) + jobs
+        self._suspects[suspicion] += jobs
 
-    def end(self, value: str, suspicion: int) -> None:
-        """Count a job that has stopped running."""
-        self.running -= 1
-        left = self.running_by[value] - 1
+    def end(self, value: str, suspicion: int, jobs: int = 1) -> None:
+        """Count jobs that have stopped running."""
+        self.running -= jobs
+        left = self.running_by[value] - jobs
         if left:
             self.running_by[value] = left
         else:
             del self.running_by[value]
-        self._suspects[suspicion] -= 1
+        self._suspects[suspicion] -= jobs
 
     def undo(self, value: str, suspicion: int) -> None:
         """Forget a start that did not come to be."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from portcall.core import refusals
 from portcall.core.jobs.attempts import Attempt, Attempts
-from portcall.core.jobs.batch import ClaimedJob, Flow, NewJob, Written
+from portcall.core.jobs.batch import ClaimedJob, Flow, NewJob, Written, row_of
 from portcall.core.jobs.dispatch import Dispatch
 from portcall.core.jobs.effects import Answer, Effects, Outcome, Recorded, Start, Stop, StopReason, Told
 from portcall.core.jobs.flight import Flight
@@ -82,27 +82,16 @@ class Settling:
 
     def _end(self) -> None:
         """Release the jobs whose attempts' ends are recorded."""
-        stale = self.written.stale
-        for attempt in self.flight.over:
-            self.attempts.release(attempt)
-            self.effects.recorded.append(Recorded(attempt.job, attempt.number))
-        for end in self.flight.batch.ends:
-            if end.job in stale:
-                continue
-            self.timetable.job_ended(end.job)
-            self.effects.outcomes.append(
-                Outcome(
-                    end.job,
-                    self.dispatch.by_id[end.method].name,
-                    STATES[end.state],
-                    end.attempt,
-                    self.now,
-                    end.status,
-                    end.details,
-                    end.reply,
-                    end.trailers,
-                )
-            )
+        stale, now, methods = self.written.stale, self.now, self.dispatch.by_id
+        over, ends = self.flight.over, self.flight.batch.ends
+        self.attempts.release(over)
+        self.effects.recorded += [row_of(Recorded, (attempt.job, attempt.number)) for attempt in over]
+        self.effects.outcomes += [
+            row_of(Outcome, (job, methods[method].name, STATES[state], attempt, now, status, details, reply, trailers))
+            for job, attempt, method, _, state, _, _, status, details, _, reply, trailers in ends
+            if job not in stale
+        ]
+        self.timetable.jobs_ended(end.job for end in ends if end.job not in stale)
         values = {attempt.job: attempt.flow.value for attempt in self.flight.over}
         for again in self.flight.batch.agains:
             if again.job in stale:
@@ -121,7 +110,7 @@ class Settling:
                     if attempt.ending is None and not attempt.is_orphan:
                         self.effects.stops.append(Stop(change.job, change.attempt, StopReason.CANCELLED))
             elif change.state is CANCELLED:
-                self.timetable.job_ended(change.job)
+                self.timetable.jobs_ended([change.job])
             status = refusals.CANCELLED if change.state is CANCELLED else refusals.OK
             self._tell(change.job, change.method, change.state, change.attempt, status, change.details)
 
@@ -129,6 +118,7 @@ class Settling:
         """Let new jobs run that were stored as running, and remember the flows of those that are ready."""
         written, dispatch = self.written, self.dispatch
         is_plain = not (written.existing or written.refused or written.waiting)
+        ready: dict[Flow, None] = {}
         for row in self.flight.batch.appends:
             if not is_plain and not is_stored(row, written):
                 if row.state == _RUNNING:
@@ -136,7 +126,9 @@ class Settling:
             elif row.state == _RUNNING:
                 self._begin_new(row)
             elif row.state == _READY and row.id not in written.waiting:
-                dispatch.has_ready(flow_of(row))
+                ready[flow_of(row)] = None
+        for flow in ready:
+            dispatch.has_ready(flow)
 
     def _begin_new(self, row: NewJob) -> None:
         policy = self.methods.policy_of(row.policy, row.overrides)
@@ -144,7 +136,8 @@ class Settling:
         self.attempts.begin(attempt)
         assert row.request is not None
         name = self.dispatch.by_id[row.method].name
-        self.effects.starts.append(Start(row.id, 1, name, row.request, row.metadata, policy.timeout_s, None, 0))
+        start = (row.id, 1, name, row.request, row.metadata, policy.timeout_s, None, 0)
+        self.effects.starts.append(row_of(Start, start))
 
     def _begin_claimed(self) -> None:
         for (flow, _), jobs in zip(self.flight.batch.claims, self.written.claims, strict=True):
@@ -162,9 +155,8 @@ class Settling:
             state, replies = checkpoint.state, checkpoint.replies
             attempt.reply_count = replies
         self.attempts.begin(attempt)
-        self.effects.starts.append(
-            Start(job.id, job.attempt, name, job.request, job.metadata, policy.timeout_s, state, replies)
-        )
+        start = (job.id, job.attempt, name, job.request, job.metadata, policy.timeout_s, state, replies)
+        self.effects.starts.append(row_of(Start, start))
 
     def _step_schedules(self) -> None:
         for name, step in self.flight.schedules.items():

@@ -15,8 +15,8 @@ class Tellings:
     def __init__(self, limits: JobLimits, attempts: Attempts, now: float) -> None:
         self._limits = limits
         self._attempts = attempts
-        self._telling: dict[int, Attempt] = {}
-        """Those that have something to be stored at once."""
+        self._telling: dict[int, Telling] = {}
+        """What is to be stored at once, by job."""
         self._progressing: dict[int, Attempt] = {}
         self._progress_at = now
         """When progress is stored next."""
@@ -36,25 +36,23 @@ class Tellings:
     def logged(self, job: int, number: int, body: bytes, now: float) -> None:
         """Take a line of a log."""
         attempt = self._attempts.find(job, number)
-        if attempt is not None and self._add_note(attempt, now, LOG, body):
-            self._telling[job] = attempt
+        if attempt is not None:
+            self._add_note(attempt, now, LOG, body)
 
     def replied(self, job: int, number: int, messages: Sequence[bytes]) -> None:
         """Take replies of a server-streaming job."""
         attempt = self._attempts.find(job, number)
         if attempt is not None:
-            attempt.replies += [
+            self._telling_of(attempt).replies += [
                 Reply(job, number, offset, message) for offset, message in enumerate(messages, attempt.reply_count)
             ]
             attempt.reply_count += len(messages)
-            self._telling[job] = attempt
 
     def checkpointed(self, job: int, number: int, state: bytes, now: float) -> None:
         """Take a checkpoint."""
         attempt = self._attempts.find(job, number)
         if attempt is not None:
-            attempt.checkpoint = Checkpoint(job, number, now, attempt.reply_count, state)
-            self._telling[job] = attempt
+            self._telling_of(attempt).checkpoint = Checkpoint(job, number, now, attempt.reply_count, state)
 
     def take(self, ending: Iterable[Attempt], now: float) -> list[Telling]:
         """Remove and return what is to be stored now: all that was told by attempts that end with this batch too."""
@@ -65,38 +63,34 @@ class Tellings:
         elif self._progressing:
             for attempt in ending:
                 self._flush_progress(attempt)
-        if not self._telling:
-            return []
-        tellings = [
-            Telling(attempt=attempt, notes=attempt.notes, replies=attempt.replies, checkpoint=attempt.checkpoint)
-            for attempt in self._telling.values()
-        ]
-        for attempt in self._telling.values():
-            attempt.notes, attempt.replies, attempt.checkpoint = [], [], None
-        self._telling = {}
+        tellings = list(self._telling.values())
+        self._telling.clear()
         return tellings
 
     def put_back(self, tellings: Iterable[Telling]) -> None:
         """Take back what could not be stored."""
         for telling in tellings:
-            attempt = telling.attempt
-            attempt.notes[:0] = telling.notes
-            attempt.replies[:0] = telling.replies
-            attempt.checkpoint = attempt.checkpoint or telling.checkpoint
-            self._telling[attempt.job] = attempt
+            later = self._telling_of(telling.attempt)
+            later.notes[:0] = telling.notes
+            later.replies[:0] = telling.replies
+            later.checkpoint = later.checkpoint or telling.checkpoint
 
     def _flush_progress(self, attempt: Attempt) -> None:
         self._progressing.pop(attempt.job, None)
         if attempt.progress is not None:
             at, body = attempt.progress
             attempt.progress = None
-            if self._add_note(attempt, at, PROGRESS, body):
-                self._telling[attempt.job] = attempt
+            self._add_note(attempt, at, PROGRESS, body)
 
-    def _add_note(self, attempt: Attempt, at: float, kind: int, body: bytes) -> bool:
-        """Give a note its number; return whether there was room for it."""
-        if attempt.note - (attempt.number << NOTE_BITS) >= self._limits.notes_max:
-            return False
-        attempt.note += 1
-        attempt.notes.append(Note(attempt.job, attempt.number, attempt.note, at, kind, body))
-        return True
+    def _add_note(self, attempt: Attempt, at: float, kind: int, body: bytes) -> None:
+        """Give a note its number, if there is room for it."""
+        if attempt.note - (attempt.number << NOTE_BITS) < self._limits.notes_max:
+            attempt.note += 1
+            note = Note(attempt.job, attempt.number, attempt.note, at, kind, body)
+            self._telling_of(attempt).notes.append(note)
+
+    def _telling_of(self, attempt: Attempt) -> Telling:
+        telling = self._telling.get(attempt.job)
+        if telling is None:
+            telling = self._telling[attempt.job] = Telling(attempt)
+        return telling

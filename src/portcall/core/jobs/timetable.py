@@ -99,11 +99,10 @@ class Timetable:
         if entry is not None and entry.row.last_job is not None:
             self._by_job.pop(entry.row.last_job, None)
 
-    def job_ended(self, job: int) -> None:
-        """Note that a job has ended, which may be one of a schedule."""
-        entry = self._by_job.pop(job, None)
-        if entry is not None:
-            entry.is_live = False
+    def jobs_ended(self, jobs: Iterable[int]) -> None:
+        """Note that jobs have ended, some of which may be those of schedules."""
+        for job in self._by_job.keys() & jobs:
+            self._by_job.pop(job).is_live = False
 
     def _running(self) -> Iterator[Entry]:
         return (entry for entry in self.entries.values() if not entry.schedule.is_paused)

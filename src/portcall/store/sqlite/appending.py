@@ -15,6 +15,7 @@ from portcall.core.jobs.batch import (
     MethodIds,
     MethodOptionsRow,
     NewJob,
+    row_of,
 )
 from portcall.core.jobs.states import CANCELLED, CANCELLING, FAILED, READY, RUNNING, SUCCEEDED, WAITING, JobState
 from portcall.store.sqlite.transaction import PAYLOAD_BYTES_IN_ROW_MAX, Transaction, json_pairs
@@ -120,7 +121,7 @@ def claim(tx: Transaction, claims: Sequence[Claim]) -> None:
         if rows and None in (row[-1] for row in rows):
             large = dict(tx.ids("large_requests", [row[0] for row in rows if row[-1] is None]))
             rows = [(*row[:-1], large[row[0]]) if row[-1] is None else row for row in rows]
-        jobs = [*map(ClaimedJob._make, rows)]
+        jobs = [row_of(ClaimedJob, row) for row in rows]
         repeated = [job.id for job in jobs if job.attempt > 1]
         if repeated:
             _begin_again(tx, repeated)
