@@ -40,7 +40,7 @@ logger = logging.getLogger("portcall.cli")
 
 DRAIN_S_DEFAULT = 10.0
 
-GC_THRESHOLDS = (2_000, 20, 100)
+GC_THRESHOLDS = (10_000, 10, 100)
 """See `_tune_garbage_collection`."""
 
 _CONFIG = HubConfig()

@@ -107,6 +107,14 @@ class Attempts:
         attempt = self.by_job.get(job)
         return attempt is not None and attempt.number == number
 
+    def end_if_held(self, job: int, number: int, ending: Ending) -> bool:
+        """Note how the attempt of this number has ended, if it holds the job and had not ended; return whether."""
+        attempt = self.by_job.get(job)
+        if attempt is None or attempt.number != number or attempt.ending is not None:
+            return False
+        self.end(attempt, ending)
+        return True
+
     def end(self, attempt: Attempt, ending: Ending) -> None:
         """Note how an attempt has ended. It holds its job until that is stored."""
         if attempt.is_timed_out and ending.outcome is AttemptOutcome.FAILED:

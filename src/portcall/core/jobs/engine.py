@@ -187,11 +187,15 @@ class JobEngine:
     def ended(self, job: int, attempt: int, ending: Ending, now: float) -> None:
         """Note how an attempt has ended; answered by a `Recorded` when that is on the disk, or counts for nothing."""
         self._tock(now)
-        found = self._attempts.find(job, attempt)
-        if found is not None:
-            self._attempts.end(found, ending)
-        elif not self._attempts.holds(job, attempt):
+        if not self._attempts.end_if_held(job, attempt, ending) and not self._attempts.holds(job, attempt):
             self._effects.recorded.append(Recorded(job, attempt))
+
+    def ended_many(self, ended: Iterable[tuple[int, int, Ending]], now: float) -> None:
+        """Do what `ended` does for each (job, attempt, ending)."""
+        self._tock(now)
+        for job, attempt, ending in ended:
+            if not self._attempts.end_if_held(job, attempt, ending):
+                self.ended(job, attempt, ending, now)
 
     def died(self, worker: str, attempts: Iterable[tuple[int, int]], now: float) -> None:
         """Note that a worker is gone for good, which ran these (job, attempt) pairs."""

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from portcall.core.attempts import AttemptPort
 from portcall.core.calls import WorkerPort
+from portcall.core.jobs.batch import row_of
 from portcall.core.jobs.effects import Recorded, Start, Stop, Told
 from portcall.core.jobs.verdicts import Ending
 from portcall.hub.board import Board
@@ -89,10 +90,11 @@ class AttemptDesk:
         """Open attempts: those that differ in nothing but their requests together."""
         groups: dict[tuple[str, float | None, bytes | None], list[Start]] = {}
         for start in starts:
-            if len(start.request) > FRAME_MESSAGE_BYTES_MAX or start.checkpoint is not None or start.replies:
+            _, _, method, request, metadata, timeout_s, checkpoint, replies = start
+            if len(request) > FRAME_MESSAGE_BYTES_MAX or checkpoint is not None or replies:
                 self._start_one(start)
                 continue
-            key = (start.method, start.timeout_s, start.metadata)
+            key = (method, timeout_s, metadata)
             group = groups.get(key)
             if group is None:
                 groups[key] = [start]
@@ -281,7 +283,8 @@ class AttemptDesk:
                 self._events.attempt_replied(job, attempt, message)
                 self._drop(call_id)
                 reply = None
-            ended.append((job, attempt, Ending(SUCCEEDED, 0, "", "" if worker is None else worker.name, reply)))
+            name = "" if worker is None else worker.name
+            ended.append((job, attempt, row_of(Ending, (SUCCEEDED, 0, "", name, reply, None, None))))
         self._events.attempts_ended(ended)
 
     def _end(self, call_id: int, end: End) -> None:

@@ -233,9 +233,7 @@ class JobKeeper:
 
     def attempts_ended(self, ended: Sequence[tuple[int, int, Ending]]) -> None:
         """Take the ends of many."""
-        now, end = self.clock(), self._engine.ended
-        for job, attempt, ending in ended:
-            end(job, attempt, ending, now)
+        self._engine.ended_many(ended, self.clock())
         self.poke()
 
     def attempts_lost(self, worker: str, attempts: Sequence[tuple[int, int]], *, is_begun: bool) -> None:

@@ -28,7 +28,7 @@ class Listeners:
     """Both, by job. Costs an ended job one look-up, and others nothing unless somebody watches."""
 
     def __init__(self) -> None:
-        self._waiters: dict[int, list[Waiter]] = {}
+        self._waiters: dict[int, tuple[Waiter, ...]] = {}
         self._watchers: dict[int, list[Watcher]] = {}
         self.waits = 0
         """How many ends are waited for."""
@@ -36,23 +36,22 @@ class Listeners:
 
     def wait_for(self, jobs: Iterable[int], waiter: Waiter) -> None:
         """Tell a waiter when these end; of each once, unless it is forgotten before."""
-        waiters = self._waiters
+        waiters, alone = self._waiters, (waiter,)
         for job in jobs:
-            others = waiters.get(job)
-            if others is None:
-                waiters[job] = [waiter]
-            else:
-                others.append(waiter)
+            # Almost all jobs have one waiter, and share one tuple.
+            waiters[job] = waiters[job] + alone if job in waiters else alone
             self.waits += 1
 
     def forget(self, jobs: Iterable[int], waiter: Waiter) -> None:
         """Tell a waiter no more of these. Idempotent."""
         for job in jobs:
-            waiters = self._waiters.get(job, [])
+            waiters = self._waiters.get(job, ())
             if waiter in waiters:
-                waiters.remove(waiter)
                 self.waits -= 1
-                if not waiters:
+                others = tuple(other for other in waiters if other is not waiter)
+                if others:
+                    self._waiters[job] = others
+                else:
                     del self._waiters[job]
 
     def watch(self, job: int, watcher: Watcher) -> None:

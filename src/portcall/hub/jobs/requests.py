@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from portcall.core.jobs.effects import Submitted
-from portcall.core.jobs.identity import BadJobIdError, first_id_at, id_text, parse_id
+from portcall.core.jobs.identity import BadJobIdError, first_id_at, id_text, parse_id, parse_ids
 from portcall.core.jobs.messages import submission_of
 from portcall.core.jobs.policy import KEEP_S_MAX, PolicyError
 from portcall.core.jobs.rows import JobFilter
@@ -118,7 +118,7 @@ def read_ids(texts: Sequence[str]) -> list[int]:
     """
     if len(texts) > IDS_MAX:
         raise BadRequestError(f"{len(texts):,} ids; at most {IDS_MAX:,} may be in a request")
-    return list(map(parse_id, texts))
+    return parse_ids(texts)
 
 
 def read_filter(request: jobs_pb2.ListRequest) -> tuple[JobFilter, int | None, int]:

@@ -262,14 +262,15 @@ async def _submitted(keeper: JobKeeper, read: Sequence[Submission | Submitted]) 
 
 def _submit_reply(submitted: Sequence[Submitted]) -> jobs_pb2.SubmitReply:
     reply = jobs_pb2.SubmitReply()
-    add = reply.jobs.add
+    add: Any = reply.jobs.add
     for job, state, existed, status, details in submitted:
-        if status or job is None:
-            add(status=status, details=details)
-        elif existed:
-            add(id=id_text(job), state=state, existed=True)
-        else:
-            add(id=id_text(job), state=state)
+        told = add()
+        if job is None or state is None:
+            told.status, told.details = status, details
+            continue
+        told.id, told.state = id_text(job), int(state)
+        if existed:
+            told.existed = True
     return reply
 
 

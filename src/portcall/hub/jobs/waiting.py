@@ -131,19 +131,17 @@ class Wait:
 
 
 def _add_outcome(jobs: Any, outcome: Outcome) -> None:
-    job = jobs.add(
-        id=id_text(outcome.job),
-        method=outcome.method,
-        state=int(outcome.state),
-        attempt=outcome.attempt,
-        submitted_at=submitted_at(outcome.job),
-        ended_at=outcome.at,
-        reply=outcome.reply or b"",
-    )
-    if outcome.status or outcome.details:
-        job.status, job.details = outcome.status, outcome.details
-    if outcome.trailers is not None:
-        job.trailers.extend(jobs_pb2.MetadataEntries.FromString(outcome.trailers).entries)
+    # Field by field: as arguments of `add` they take half as long again.
+    id_, method, state, attempt, at, status, details, reply, trailers = outcome
+    job = jobs.add()
+    job.id, job.method, job.state, job.attempt = id_text(id_), method, int(state), attempt
+    job.submitted_at, job.ended_at = submitted_at(id_), at
+    if reply:
+        job.reply = reply
+    if status or details:
+        job.status, job.details = status, details
+    if trailers is not None:
+        job.trailers.extend(jobs_pb2.MetadataEntries.FromString(trailers).entries)
 
 
 def _add_row(jobs: Any, row: JobRow) -> None:
