@@ -48,6 +48,9 @@ def make_worker(hub: str | None = None) -> Any:
 async def serve_through(hub: str) -> None:
     """Serve as a worker."""
     worker = make_worker(hub)
+    from portcall.cli.collector import tune_collector  # noqa: PLC0415
+
+    tune_collector()
     await worker.start()
     say({})
     await worker.wait_for_termination()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from portcall.cli.collector import tune_collector
 from portcall.cli.ending import exit_within, stop_signals
 from portcall.cli.exits import EXIT_DONE
 from portcall.cli.health import answering_health
@@ -138,6 +139,7 @@ def attach(
 
 
 async def _serve_healthily(sidecar: Sidecar, *, grace_s: float) -> None:
+    tune_collector()
     async with answering_health(lambda: sidecar.is_attached):
         await _serve(sidecar, grace_s=grace_s)
 

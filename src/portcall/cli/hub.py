@@ -1,7 +1,6 @@
 """`portcall hub`."""
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ import click
 
 from portcall._version import __version__
 from portcall.cli.backup import backup
+from portcall.cli.collector import tune_collector
 from portcall.cli.ending import stop_signals
 from portcall.cli.exits import FailedError
 from portcall.cli.health import answering_health
@@ -39,9 +39,6 @@ from portcall.wire.limits import Liveness
 logger = logging.getLogger("portcall.cli")
 
 DRAIN_S_DEFAULT = 10.0
-
-GC_THRESHOLDS = (10_000, 10, 100)
-"""See `_tune_garbage_collection`."""
 
 _CONFIG = HubConfig()
 
@@ -293,7 +290,7 @@ hub.add_command(backup)
 async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:
     with stop_signals() as signalled:
         async with Hub(config) as running, answering_health(lambda: True):
-            _tune_garbage_collection()
+            tune_collector()
             _log_access(config)
             click.echo(_ready_json(running.address) if is_json else _ready_words(config, running.address))
             number = await _signal_or_failure(signalled, running)
@@ -351,16 +348,3 @@ def _way(config: HubConfig) -> str:
     """Return the options besides --hub that a worker needs."""
     tls = "" if config.tls is None else " --tls-ca FILE"
     return tls + ("" if config.token_file is None and config.token is None else " --token-file FILE")
-
-
-def _tune_garbage_collection() -> None:
-    """Keep the collector's pauses short, since no call moves meanwhile.
-
-    What was made before the hub was ready lives as long as the process; frozen, no collection walks over it any more,
-    which takes the longest pause under load from about 18 ms to 2. Full collections, whose pauses grow with the number
-    of links, come at the earliest after four million containers; Python's own settings would have them after 70,000.
-    The first threshold is that of newer Pythons, not higher: to collect 20,000 young containers is a pause of 10 ms.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)

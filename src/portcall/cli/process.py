@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from portcall.cli.apps import load_worker, parse_reference
+from portcall.cli.collector import tune_collector
 from portcall.cli.ending import exit_within, heed_sigterm
 from portcall.cli.exits import EXIT_DONE, report_error
 from portcall.cli.options import start_logging
@@ -73,6 +74,7 @@ def _run(task: ProcessTask, end: int, memory: int) -> int:
 
 
 async def _serve(loaded: Worker, end: int, memory: int) -> None:
+    tune_collector()
     await serve(loaded, socket.socket(fileno=end), memory)
     # What follows, the loop's end and the interpreter's, waits for every thread of the app's own, for ever if need be.
     exit_within(LEAVE_S, EXIT_DONE)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from portcall.cli.apps import load_worker, parse_reference
+from portcall.cli.collector import tune_collector
 from portcall.cli.ending import exit_within
 from portcall.cli.exits import EXIT_DONE
 from portcall.cli.health import answering_health
@@ -106,6 +107,7 @@ def worker(
 
 
 async def _serve(loaded: Worker, *, grace_s: float) -> None:
+    tune_collector()
     async with answering_health(lambda: loaded.is_attached):
         await loaded.run(grace_s=grace_s)
     # What follows, the loop's end and the interpreter's, waits for every thread of the app's own, for ever if need be.

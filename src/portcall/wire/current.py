@@ -39,6 +39,9 @@ class JobTeller(Protocol):
     def checkpoint(self, state: bytes, /) -> Coroutine[Any, Any, None]:
         """Tell where it is; return when that is on the hub's disk."""
 
+    def as_current_job(self) -> "CurrentJob":
+        """Return what the job's code has of it, the same each time."""
+
 
 class CurrentJob:
     """The job that a handler runs for. All of it may be used in coroutines and in threads."""
@@ -159,17 +162,19 @@ class CurrentJob:
         self._teller.tell_line(LogLine(level=max(0, level), text=text))
 
 
-_current: ContextVar[CurrentJob | None] = ContextVar("portcall_current_job", default=None)
+_current: ContextVar[JobTeller | None] = ContextVar("portcall_current_job", default=None)
+"""Most handlers never ask for their job, so it is made when one does."""
 
 
 def current_job() -> CurrentJob | None:
     """Return the job that the code which asks runs for; None outside of a job."""
-    return _current.get()
+    teller = _current.get()
+    return None if teller is None else teller.as_current_job()
 
 
-def set_current_job(job: CurrentJob) -> None:
+def set_current_job(teller: JobTeller) -> None:
     """Note, in the context that this runs in, for which job code runs here."""
-    _current.set(job)
+    _current.set(teller)
 
 
 class JobLogHandler(logging.Handler):

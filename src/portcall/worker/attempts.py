@@ -40,10 +40,19 @@ class AttemptContext(CallContext):
         number: int,
     ) -> None:
         super().__init__(call_id, opening, request, link, calls, message_bytes_max, now)
-        attempt = opening.attempt
-        checkpoint = attempt.checkpoint if attempt.HasField("checkpoint") else None
         self._job, self._number = job, number
-        self.job = CurrentJob(self, job, number, checkpoint, asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+
+    def as_current_job(self) -> CurrentJob:
+        """Return the job as the handler sees it, made when it is first asked for, in whatever thread that is."""
+        if self.job is None:
+            attempt = self.opening.attempt
+            checkpoint = attempt.checkpoint if attempt.HasField("checkpoint") else None
+            job = CurrentJob(self, self._job, self._number, checkpoint, self._loop)
+            # One step, so that of two threads that ask at once both get the same.
+            self.__dict__.setdefault("job", job)
+            assert self.job is not None
+        return self.job
 
     def invocation_metadata(self) -> tuple[Metadatum, ...]:  # type: ignore[override]
         """Return what the submitter has sent along, and which attempt at which job this is."""

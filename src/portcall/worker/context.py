@@ -57,7 +57,7 @@ class CallContext(grpc.aio.ServicerContext):  # type: ignore[type-arg]  # not su
     on_cancel: Callable[[], object] | None = None
     """Stops the work; set while there is some."""
     job: CurrentJob | None = None
-    """The job that it is an attempt at, if it is one."""
+    """The job that it is an attempt at, once its code has asked for it."""
 
     def __init__(
         self,

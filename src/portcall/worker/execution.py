@@ -326,8 +326,8 @@ class Execution:
             raise asyncio.CancelledError
         call.method = method
         run = contextvars.copy_context().run
-        if call.job is not None:
-            run(set_current_job, call.job)
+        if isinstance(call, AttemptContext):
+            run(set_current_job, call)
         coroutine = method.behavior(method.deserialize(call.request or b""), call)
         try:
             waited_for = run(coroutine.send, None)
@@ -343,8 +343,8 @@ class Execution:
         if call.is_given_up:
             raise asyncio.CancelledError
         run = contextvars.copy_context().run
-        if call.job is not None:
-            run(set_current_job, call.job)
+        if isinstance(call, AttemptContext):
+            run(set_current_job, call)
         body = self._body(call, method)
         try:
             waited_for = run(body.send, None)
@@ -395,7 +395,7 @@ class Execution:
             call.fail(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
             return
         call.method = method
-        if method.kind.client_streaming and call.job is not None:
+        if method.kind.client_streaming and isinstance(call, AttemptContext):
             call.fail(grpc.StatusCode.UNIMPLEMENTED, "A job has one request, and this method takes a stream of them")
             return
         if method.kind.client_streaming:

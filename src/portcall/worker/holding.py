@@ -44,26 +44,34 @@ Run = Callable[[Sequence[Frame]], None]
 class Held:
     """One attempt, from its open until its end is recorded."""
 
-    __slots__ = (
-        "call_id",
-        "checkpoint",
-        "checkpoint_at",
-        "checkpoints",
-        "checkpoints_sent",
-        "cost",
-        "end",
-        "id",
-        "is_cancelled",
-        "is_checkpoint_sent",
-        "is_told",
-        "is_whole",
-        "job",
-        "number",
-        "offset",
-        "replies",
-        "reply",
-        "stop_words",
-    )
+    # What most attempts never use is a class attribute until it is set: making one of these is a part of its cost.
+    offset = 0
+    """How many replies of earlier attempts stay."""
+    is_whole = True
+    """Whether the whole request has come."""
+    is_cancelled = False
+    """Whether the hub wants it to stop."""
+    stop_words = ""
+    """Why this worker wants it to stop, if it does."""
+    replies: KeptReplies | None = None
+    """Replies of a stream, or one that is too large for its end."""
+    checkpoint: bytes | None = None
+    """The one that is not kept."""
+    checkpoint_at = 0
+    """How many replies come before it."""
+    checkpoints = 0
+    """How many what runs it has told."""
+    checkpoints_sent = 0
+    """How many have gone to the call of the moment."""
+    is_checkpoint_sent = False
+    """Whether the one that is not kept has."""
+    reply: bytes | None = None
+    end: End | None = None
+    """It is over if one of these is set; OK if it is `reply`."""
+    is_told = False
+    """Whether the end has gone to the call of the moment."""
+    cost = END_OVERHEAD_BYTES
+    """What it counts for among the ends, once it is over."""
 
     def __init__(self, id_: int, call_id: int, job: int, number: int) -> None:
         self.id = id_
@@ -71,33 +79,6 @@ class Held:
         """Its call on the link; 0 while there is none."""
         self.job = job
         self.number = number
-        self.offset = 0
-        """How many replies of earlier attempts stay."""
-        self.is_whole = True
-        """Whether the whole request has come."""
-        self.is_cancelled = False
-        """Whether the hub wants it to stop."""
-        self.stop_words = ""
-        """Why this worker wants it to stop, if it does."""
-        self.replies: KeptReplies | None = None
-        """Replies of a stream, or one that is too large for its end."""
-        self.checkpoint: bytes | None = None
-        """The one that is not kept."""
-        self.checkpoint_at = 0
-        """How many replies come before it."""
-        self.checkpoints = 0
-        """How many what runs it has told."""
-        self.checkpoints_sent = 0
-        """How many have gone to the call of the moment."""
-        self.is_checkpoint_sent = False
-        """Whether the one that is not kept has."""
-        self.reply: bytes | None = None
-        self.end: End | None = None
-        """It is over if one of these is set; OK if it is `reply`."""
-        self.is_told = False
-        """Whether the end has gone to the call of the moment."""
-        self.cost = END_OVERHEAD_BYTES
-        """What it counts for among the ends, once it is over."""
 
 
 class Holding:

@@ -91,7 +91,7 @@ class Settling:
             for job, attempt, method, _, state, _, _, status, details, _, reply, trailers in ends
             if job not in stale
         ]
-        self.timetable.jobs_ended(end.job for end in ends if end.job not in stale)
+        self.timetable.jobs_ended([end.job for end in ends if end.job not in stale])
         values = {attempt.job: attempt.flow.value for attempt in self.flight.over}
         for again in self.flight.batch.agains:
             if again.job in stale:

@@ -12,8 +12,9 @@ from portcall.core.jobs.states import JobState
 
 _QUERY = re.compile(r"^-- name: (\w+)\n-- (.+?)\n(.+?);$", re.MULTILINE | re.DOTALL)
 
-ROWS_AT_ONCE = (512, 64, 8, 1)
-"""Rows that one statement takes; few sizes, so that each is compiled once."""
+ROWS_AT_ONCE = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+"""Rows that one statement takes: few sizes, so that each is compiled once, and such that a batch takes few statements,
+since behind each this thread may have to wait for the interpreter's lock."""
 
 
 def load_queries(file: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from portcall.core.jobs.identity import (
     first_id_at,
     id_text,
     parse_id,
+    parse_ids,
     submitted_at,
 )
 from portcall.core.jobs.ranks import PRIORITY_MAX, SUSPECTS_AT_ONCE, priority_of, rank_of, suspicion_of
@@ -38,6 +39,31 @@ def test_a_text_may_be_shouted() -> None:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(BadJobIdError, match="is not the id of a job"):
         parse_id(text)
+
+
+@given(st.lists(ids))
+def test_many_texts_are_read_as_each_is(jobs: list[int]) -> None:
+    assert parse_ids([id_text(job) for job in jobs]) == jobs
+    assert parse_ids([id_text(job).upper() for job in jobs]) == jobs
+
+
+def read(texts: list[str]) -> list[int] | str:
+    """What texts stand for, read one by one if there is one, or why they stand for nothing."""
+    try:
+        return parse_ids(texts) if len(texts) > 1 else [parse_id(text) for text in texts]
+    except BadJobIdError as error:
+        return str(error)
+
+
+@given(st.lists(ids, max_size=3), st.text(max_size=20) | st.text("0189_,+- avwz\u0664", min_size=13, max_size=13))
+def test_among_many_a_text_is_refused_that_is_refused_alone(jobs: list[int], text: str) -> None:
+    alone, together = read([text]), read([*map(id_text, jobs), text, id_text(7)])
+    assert together == (alone if isinstance(alone, str) else [*jobs, *alone, 7])
+
+
+def test_a_comma_between_two_does_not_make_them_one() -> None:
+    with pytest.raises(BadJobIdError):
+        parse_ids([f"{id_text(1)},{id_text(2)}"])
 
 
 def test_ids_rise_whatever_the_clock_does() -> None:
