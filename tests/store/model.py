@@ -10,6 +10,7 @@ from pathlib import Path
 
 from portcall.core.jobs.attempts import NOTE_BITS
 from portcall.core.jobs.batch import (
+    UNSORTED,
     Again,
     AttemptOutcome,
     BadParent,
@@ -21,6 +22,7 @@ from portcall.core.jobs.batch import (
     Existing,
     Flow,
     HeldJob,
+    Look,
     MethodIds,
     MethodRow,
     NewJob,
@@ -232,9 +234,13 @@ class _Writing:
         for name in batch.schedules_removed:
             self._store.schedule_rows.pop(name, None)
         promoted = self._promote(batch.promote_max)
+        for job, value in batch.values:
+            if job in self._jobs and (self._jobs[job].state, self._jobs[job].value) == (JobState.READY, UNSORTED):
+                self._jobs[job].value = value
         for row in batch.appends:
             self._append(row)
         claims = [self._claim(claim.flow, claim.most) for claim in batch.claims]
+        looks = [self._look(look) for look in batch.looks]
         pages = [self._flows(page.method, page.after)[: page.limit] for page in batch.flow_pages]
         return Written(
             methods=numbered,
@@ -251,6 +257,7 @@ class _Writing:
             waiting=frozenset(self._waiting),
             claims=claims,
             checkpoints=self._checkpoints,
+            looks=looks,
             flow_pages=pages,
         )
 
@@ -446,6 +453,16 @@ class _Writing:
     def _claim(self, flow: Flow, count: int) -> list[ClaimedJob]:
         ready = [job for job in self._store._by_id() if job.state is JobState.READY and job.flow == flow]
         return [self._start(job) for job in ready[:count]]
+
+    def _look(self, look: Look) -> list[tuple[int, bytes]]:
+        found, size = [], 0
+        for job in self._store._by_id():
+            if job.state is JobState.READY and job.flow == look.flow and len(found) < look.most:
+                found.append((job.id, job.request))
+                size += len(job.request)
+                if size >= look.bytes_max:
+                    break
+        return found
 
     def _start(self, job: ModelJob) -> ClaimedJob:
         job.move(JobEvent.CLAIMED)

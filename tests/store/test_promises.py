@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from portcall.core.jobs.batch import (
+    UNSORTED,
     BadParent,
     Change,
     Checkpoint,
@@ -13,8 +14,10 @@ from portcall.core.jobs.batch import (
     Flow,
     FlowPage,
     Label,
+    Look,
     MethodIds,
     MethodOptionsRow,
+    NewValue,
     Note,
     Purge,
     Reply,
@@ -326,6 +329,24 @@ def test_an_attempt_without_a_checkpoint_begins_at_the_beginning(session: Sessio
     session.write(agains=[again(1)])
     assert session.write(claims=[claim()]).checkpoints == {}
     assert session.job(1).replies == 0
+
+
+def test_ready_jobs_get_the_values_that_nobody_knew(session: Session) -> None:
+    large = b"l" * 5_000
+    requests = [b"1", large, b"3", b"4"]
+    session.write(appends=[new_job(id_, value=UNSORTED, request=body) for id_, body in enumerate(requests, 1)])
+    flow = Flow(1, 0, UNSORTED)
+    looks = session.write(looks=[Look(flow, 9, 5_000), Look(flow, 3, 99_999), Look(Flow(1, 7, UNSORTED), 9, 9)]).looks
+    assert [list(look) for look in looks] == [[(1, b"1"), (2, large)], [(1, b"1"), (2, large), (3, b"3")], []]
+    session.write(claims=[claim(value=UNSORTED)])
+    sorted_now = session.write(
+        values=[NewValue(job, "x") for job in (1, 2, 3, 50)], claims=[claim(9, value="x")], looks=[Look(flow, 9, 9)]
+    )
+    assert [job.id for job in sorted_now.claims[0]] == [2, 3]
+    assert [list(look) for look in sorted_now.looks] == [[(4, b"4")]]
+    assert session.job(1).value == UNSORTED
+    session.write(values=[NewValue(2, "y")])
+    assert session.job(2).value == "x"
 
 
 # --- forgetting -------------------------------------------------------------------------------------------------------

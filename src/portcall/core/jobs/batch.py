@@ -17,9 +17,13 @@ Whose turn it is among the flows is the engine's to say; a store only ever takes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from portcall.core.jobs.states import JobState
+
+UNSORTED: Final = "\x1f"
+"""The value of a job that was submitted before its method's contract was known. It gets its own before it starts, so
+nothing ever runs under this one; no request has it (`values`)."""
 
 
 class Flow(NamedTuple):
@@ -177,6 +181,21 @@ class Claim(NamedTuple):
     most: int
 
 
+class Look(NamedTuple):
+    """Read the requests of the first ready jobs of a flow, `most` of them and about `bytes_max` bytes; one at least."""
+
+    flow: Flow
+    most: int
+    bytes_max: int
+
+
+class NewValue(NamedTuple):
+    """The value of a job that is READY and UNSORTED. Others are left alone."""
+
+    job: int
+    value: str
+
+
 class FlowPage(NamedTuple):
     """List the flows of a method that have ready jobs, in order of (rank, value), behind the one given."""
 
@@ -219,12 +238,14 @@ class Batch:
     schedules_removed: Sequence[str] = ()
     promote_max: int = 0
     """Make so many SCHEDULED jobs READY whose time has come, the earliest first."""
+    values: Sequence[NewValue] = ()
     appends: Sequence[NewJob] = ()
     dependencies: Sequence[Dependency] = ()
     labels: Sequence[Label] = ()
     replaceable: frozenset[int] = frozenset()
     """Jobs of `appends` that take over the key of one that has FAILED or was CANCELLED."""
     claims: Sequence[Claim] = ()
+    looks: Sequence[Look] = ()
     flow_pages: Sequence[FlowPage] = ()
 
     @property
@@ -245,6 +266,8 @@ class Batch:
             or self.schedules
             or self.schedules_removed
             or self.promote_max
+            or self.values
+            or self.looks
             or self.flow_pages
         )
 
@@ -332,6 +355,8 @@ class Written:
     """For each of `claims`, in order."""
     checkpoints: Mapping[int, Checkpoint] = field(default_factory=dict)
     """Of claimed jobs that have one."""
+    looks: Sequence[Sequence[tuple[int, bytes]]] = ()
+    """For each of `looks`, in order: jobs and their requests; none if the flow has no ready jobs."""
     flow_pages: Sequence[Sequence[tuple[int, str]]] = ()
     """For each of `flow_pages`, in order; a page that is not full is the last."""
 

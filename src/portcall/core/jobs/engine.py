@@ -264,6 +264,7 @@ class JobEngine:
         steps = self._step_schedules(requests, draft, slots, now)
         schedules = [step for step in steps.values() if step is not None]
         announcements = self._methods.announce()
+        values = self._dispatch.unsorted.take_values()
         cancels = [job for request in requests if isinstance(request, CancelJobs) for job in request.jobs]
         batch = Batch(
             now=now,
@@ -280,11 +281,13 @@ class JobEngine:
             schedules=[step.row for step in schedules],
             schedules_removed=[name for name, step in steps.items() if step is None],
             promote_max=limit if self._next_due_at is not None and self._next_due_at <= now else 0,
+            values=[value for value, _ in values],
             appends=draft.rows,
             dependencies=draft.dependencies,
             labels=draft.labels,
             replaceable=frozenset(draft.replaceable),
             claims=self._dispatch.choose(slots, now, limit),
+            looks=self._dispatch.unsorted.looks(self._dispatch.by_id),
             flow_pages=self._dispatch.pages(),
         )
         flight = Flight(
@@ -294,6 +297,7 @@ class JobEngine:
             announcements=announcements,
             requests=requests,
             draft=draft,
+            values=values,
             schedules=steps,
         )
         if batch.is_empty:

@@ -38,10 +38,13 @@ class Settling:
         # Sorted, since the order of a set is another one in each process, and turns follow from it.
         for flow in sorted(self.written.released):
             self.dispatch.has_ready(flow)
+        for _, flow in self.flight.values:
+            self.dispatch.has_ready(flow)
         self._begin_appended()
         self._begin_claimed()
         self.dispatch.settle(self.flight.batch.claims, self.written.claims, self.now)
         self.dispatch.take_pages(self.flight.batch.flow_pages, self.written.flow_pages)
+        self.dispatch.unsorted.take(self.flight.batch.looks, self.written.looks, self.dispatch.by_id)
         self._step_schedules()
         self.answer()
 
@@ -64,6 +67,7 @@ class Settling:
                 self.dispatch.undo(flow_of(row), 1, self.now)
         for flow, count in batch.claims:
             self.dispatch.undo(flow, count, self.now)
+        self.dispatch.unsorted.put_back(self.flight.values)
         for ticket in self.flight.draft.tickets:
             if ticket.token is not None:
                 self.effects.answers.append(ticket.refuse(status, words))

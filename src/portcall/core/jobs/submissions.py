@@ -179,7 +179,7 @@ class Intake:
         policy: Policy = method.policy
         if submission.overrides is not None:
             policy = _overridden(policy, submission.overrides)
-        value = method.read_value(submission.request) if method.read_value is not None else ""
+        value = method.read_value(submission.request) if method.read_value is not None else method.plain_value
         job, rank, due_at = self._ids.next(now), rank_of(submission.priority), submission.due_at
         state, attempt, started_at = _READY, 0, None
         if due_at > now:

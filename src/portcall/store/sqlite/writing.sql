@@ -67,6 +67,16 @@ WHERE id IN (
 )
 RETURNING id, attempt, failures, deaths, policy, parent, overrides, metadata, request;
 
+-- name: look
+-- The requests of the first ready jobs of a flow.
+SELECT job.id, coalesce(job.request, large_request.message) FROM job
+LEFT JOIN large_request ON large_request.job = job.id
+WHERE state = $READY AND method = ? AND rank = ? AND value = ? ORDER BY job.id LIMIT ?;
+
+-- name: put_values
+-- Give a ready job the value that it has, in place of the one that says that nobody knew.
+UPDATE job SET value = ? WHERE state = $READY AND value = ? AND id = ?;
+
 -- name: checkpoints
 -- The checkpoints of these jobs.
 SELECT job, attempt, at, replies, state FROM checkpoint WHERE job IN (SELECT value FROM json_each(?));
