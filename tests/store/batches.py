@@ -136,7 +136,7 @@ class BatchMaker:
                 continue
             later = self._draw(small)
             state = JobState.SCHEDULED if later else JobState.READY
-            outcome = self._pick([AttemptOutcome.FAILED, AttemptOutcome.DIED])
+            outcome = self._pick([AttemptOutcome.FAILED, AttemptOutcome.DIED, AttemptOutcome.HANDED_BACK])
             agains.append(
                 Again(
                     job.id, attempt, job.method, int(was), int(state), self._now + later, self._pick(RANKS), 1, 1,

@@ -316,6 +316,8 @@ class _Writing:
         job.state = JobState(again.state)
         job.due_at, job.rank, job.failures, job.deaths = again.due_at, again.rank, again.failures, again.deaths
         job.status, job.details, job.worker = again.status, again.details, again.worker
+        if again.outcome is AttemptOutcome.HANDED_BACK:
+            job.attempts = {number: row for number, row in job.attempts.items() if row.outcome is not again.outcome}
         job.attempts[again.attempt] = AttemptRow(
             job.id, again.attempt, again.started_at, self._now, again.outcome, again.status, again.details, again.worker
         )

@@ -6,6 +6,7 @@ import pytest
 
 from portcall.core.jobs.batch import (
     UNSORTED,
+    AttemptOutcome,
     BadParent,
     Change,
     Checkpoint,
@@ -301,6 +302,17 @@ def test_an_attempt_that_another_follows_is_kept(session: Session) -> None:
     assert (job.state, job.due_at, job.rank, job.failures, job.deaths) == (SCHEDULED, 1_500.0, -1_000, 1, 1)
     expected = AttemptRow(1, 1, NOW, session.now, again(1).outcome, 14, "no luck", "w")
     assert session.reader.attempts(1) == [expected]
+
+
+def test_of_attempts_that_were_handed_back_the_latest_is_kept(session: Session) -> None:
+    session.write(appends=[running(1)])
+    outcomes = [AttemptOutcome.HANDED_BACK] * 3 + [AttemptOutcome.FAILED] + [AttemptOutcome.HANDED_BACK] * 2
+    for number, outcome in enumerate(outcomes, 1):
+        session.write(agains=[again(1, attempt=number, outcome=outcome)])
+        if number == 3:
+            assert [row.number for row in session.reader.attempts(1)] == [3]
+        session.write(claims=[claim()])
+    assert [(row.number, row.outcome) for row in session.reader.attempts(1)] == [(4, outcomes[3]), (6, outcomes[5])]
 
 
 def test_jobs_become_ready_when_their_time_has_come_the_earliest_first(session: Session) -> None:

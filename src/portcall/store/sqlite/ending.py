@@ -56,6 +56,8 @@ def repeat(tx: Transaction, agains: Sequence[Again]) -> None:
     """Let jobs wait for another attempt, and keep what became of the one before."""
     for row in _fenced(tx, "repeat_jobs", agains, agains):
         tx.move(row.method, row.was, row.state)
+        if row.outcome is AttemptOutcome.HANDED_BACK:
+            tx.all("forget_handed_back", row.job, AttemptOutcome.HANDED_BACK)
         attempt = (row.job, row.attempt, row.started_at, tx.now, row.outcome, row.status, row.details, row.worker)
         tx.all("add_attempts", *attempt)
 

@@ -105,6 +105,10 @@ WHERE job.id = again.column1 AND job.attempt = again.column2 AND job.state = aga
 INSERT OR REPLACE INTO attempt (job, number, started_at, ended_at, outcome, status, details, worker)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: forget_handed_back
+-- Forget the attempt of a job that was handed back before, now that another one is.
+DELETE FROM attempt WHERE job = ? AND outcome = ?;
+
 -- name: holders
 -- The attempts that hold these jobs.
 SELECT id, attempt FROM job WHERE id IN (SELECT value FROM json_each(?)) AND state IN ($RUNNING, $CANCELLING);
