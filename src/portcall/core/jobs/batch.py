@@ -105,7 +105,7 @@ class AttemptOutcome(IntEnum):
 class Again(NamedTuple):
     """An attempt is over and another one may follow: the job is READY, or SCHEDULED until `due_at`.
 
-    Of a job's attempts that were handed back the latest is kept: workers that come and go may hand one back without end.
+    Of a job's attempts that were handed back the latest is kept: workers that come and go may hand it back without end.
     """
 
     job: int
