@@ -85,6 +85,24 @@ async def test_jobs_take_the_slots_that_calls_leave(stage: Stage, store: Path) -
     assert gate.begun == [b"call", b"job"]
 
 
+async def test_jobs_go_on_beside_calls_that_never_stop(stage: Stage, store: Path) -> None:
+    hub = await hub_with(stage, store)
+    await stage.worker(hub.address, slots=1, UnaryCall=echo)
+    stub = stage.stub(hub.address)
+
+    async def call_on() -> None:
+        while True:
+            await stub.UnaryCall(UnaryRequest(body=b"call"))
+
+    callers = [asyncio.ensure_future(call_on()) for _ in range(10)]
+    jobs = jobs_of(stage, hub)
+    ended = await jobs.ended(await jobs.submit(*(unary(b"job") for _ in range(20))))
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
+    assert {job.state for job in ended.values()} == {SUCCEEDED}
+
+
 async def _call(stage: Stage, address: str) -> UnaryReply:
     reply: UnaryReply = await stage.stub(address).UnaryCall(UnaryRequest(body=b"call"))
     return reply

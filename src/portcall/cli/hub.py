@@ -133,6 +133,14 @@ With --json the hub prints one line to stdout, when it is ready:
     variable="PORTCALL_HUB_JOBS_KEPT_MAX",
 )
 @setting(
+    "--job-share",
+    "While calls wait for slots, jobs have one slot of so many, and at least one.",
+    type=count,
+    metavar="N",
+    default=_CONFIG.limits.job_share,
+    variable="PORTCALL_HUB_JOB_SHARE",
+)
+@setting(
     "--insecure",
     "Listen beyond this machine without TLS, or without tokens.",
     is_flag=True,
@@ -247,6 +255,7 @@ def hub(
     store: Path | None,
     adopt: float,
     jobs_kept_max: int,
+    job_share: int,
     drain: float,
     grace: float,
     worker_wait: float,
@@ -280,7 +289,10 @@ def hub(
         link_bytes_max=link_bytes_max,
         liveness=Liveness(ping_interval_s=ping_interval),
         limits=CallLimits(
-            calls_waiting_max=queue_max, bytes_waiting_max=queue_bytes_max, worker_wait_max_s=worker_wait
+            calls_waiting_max=queue_max,
+            bytes_waiting_max=queue_bytes_max,
+            worker_wait_max_s=worker_wait,
+            job_share=job_share,
         ),
     )
     start_logging(log_level)

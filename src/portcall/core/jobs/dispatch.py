@@ -189,10 +189,15 @@ class Dispatch:
 
     def seek(self, slots: Slots, now: float) -> None:
         """Keep the slots that ready jobs could take from those that are new: else these would always be before them."""
+        for method in self.seeking(now):
+            slots.seek(method)
+
+    def seeking(self, now: float) -> Iterator[str]:
+        """Yield the methods whose ready jobs could start."""
         for method in self.awake():
             opens_at = method.gate.opens_at(now)
             if method.flows.has_open and opens_at is not None and opens_at <= now:
-                slots.seek(method.name)
+                yield method.name
 
     def admits_at_once(self, method: Method, rank: int, value: str, slots: Slots, now: float) -> bool:
         """Return whether a new job may start without waiting as a ready one; if so, everything is reserved.

@@ -101,6 +101,11 @@ class JobEngine:
         """Whether a free slot might be of use."""
         return any(True for _ in self._dispatch.awake())
 
+    def seeking(self, now: float) -> frozenset[str]:
+        """Return the methods whose jobs wait for nothing but a free slot."""
+        now = self._tock(now)
+        return frozenset(self._dispatch.seeking(now)) if now >= self._store_back_at else frozenset()
+
     def holds(self, job: int, attempt: int) -> bool:
         """Return whether an attempt holds its job, be it that it has ended and that is not recorded yet."""
         return self._attempts.holds(job, attempt)

@@ -300,6 +300,7 @@ class JobKeeper:
         self._desk.recorded(effects.recorded)
         self._desk.stop(effects.stops)
         self._desk.start(effects.starts)
+        self._board.take_back()
         batch = self._engine.plan(self._capacities(), self.clock())
         if batch is not None:
             self._writing = self.store.write(batch)
@@ -307,7 +308,9 @@ class JobKeeper:
         self._tell(effects)
         self._perform(self._engine.take_effects())
         if batch is None:
+            self._board.take_back()
             self._rest()
+        self._board.switchboard.sought = self._engine.seeking(self.clock()) if self.is_claiming else frozenset()
 
     def _settle(self, writing: "asyncio.Future[Written]") -> None:
         now = self.clock()
