@@ -33,7 +33,7 @@ from portcall.core.jobs.batch import (
     Written,
 )
 from portcall.core.jobs.causes import ASKED, PARENT_UNSUCCESSFUL, WITH_PARENT
-from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
+from portcall.core.jobs.rows import AttemptRow, Backlog, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
 from portcall.core.jobs.states import ENDED, HELD, JobEvent, JobState, after
 
 
@@ -152,6 +152,20 @@ class ModelStore:
     def tallies(self) -> list[Tally]:
         counts = Counter((self._name(job), job.state) for job in self.jobs.values())
         return sorted(Tally(name, state, count) for (name, state), count in counts.items())
+
+    def backlogs(self) -> list[Backlog]:
+        heads: dict[Flow, ModelJob] = {}
+        for job in self._by_id():
+            if job.state is JobState.READY:
+                heads.setdefault(job.flow, job)
+        due = [job for job in self.jobs.values() if job.state is JobState.SCHEDULED]
+        found = []
+        for name, ids in sorted(self.methods.items()):
+            retrying = sum(job.method == ids.method and job.attempt > 0 for job in due)
+            since = min((job.due_at for job in heads.values() if job.method == ids.method), default=None)
+            if retrying or since is not None:
+                found.append(Backlog(name, retrying, since))
+        return found
 
     def schedules(self) -> list[ScheduleRow]:
         return [row for _, row in sorted(self.schedule_rows.items())]

@@ -26,7 +26,7 @@ from portcall.core.jobs.batch import (
     ScheduleRow,
 )
 from portcall.core.jobs.causes import ASKED, PARENT_UNSUCCESSFUL, WITH_PARENT
-from portcall.core.jobs.rows import AttemptRow, JobFilter, NoteRow, ReplyRow, Tally
+from portcall.core.jobs.rows import AttemptRow, Backlog, JobFilter, NoteRow, ReplyRow, Tally
 from portcall.core.jobs.states import (
     CANCELLED,
     CANCELLING,
@@ -424,6 +424,22 @@ def test_jobs_are_counted_by_method_and_state(session: Session) -> None:
         Tally(METHOD, SUCCEEDED, 1),
         Tally(OTHER, READY, 1),
     ]
+
+
+def test_what_waits_is_told_by_method(session: Session) -> None:
+    session.write(methods=[MethodOptionsRow(OTHER, b"")])
+    session.write(
+        appends=[
+            new_job(1, due_at=50.0, value="b"),
+            new_job(2, due_at=10.0, value="b"),
+            new_job(3, due_at=40.0, rank=5),
+            new_job(4, method=2, state=SCHEDULED, due_at=NOW + 99),
+            running(5, method=2),
+        ]
+    )
+    assert session.reader.backlogs() == [Backlog(METHOD, 0, 40.0)], "of each flow, the oldest counts"
+    session.write(agains=[again(5, method=2, state=int(SCHEDULED), due_at=NOW + 50)])
+    assert session.reader.backlogs() == [Backlog(METHOD, 0, 40.0), Backlog(OTHER, 1, None)]
 
 
 def test_flows_are_listed_page_by_page(session: Session) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from portcall.core.jobs.batch import Batch, ScheduleRow, Stored, Written
-from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
+from portcall.core.jobs.rows import AttemptRow, Backlog, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
 from portcall.core.jobs.states import JobState
 
 
@@ -44,6 +44,9 @@ class Reader(Protocol):
 
     def tallies(self) -> list[Tally]:
         """Return how many jobs there are, by method and state, in this order; without zeros."""
+
+    def backlogs(self) -> list[Backlog]:
+        """Return what waits, by method; without those of which nothing does. A look has a bounded cost."""
 
     def schedules(self) -> list[ScheduleRow]:
         """Return all schedules, by name."""

@@ -28,6 +28,7 @@ from portcall.core.jobs.verdicts import Ending
 from portcall.core.refusals import UNAVAILABLE
 from portcall.hub.board import Board
 from portcall.hub.jobs.desk import AttemptDesk
+from portcall.hub.jobs.lately import FailedLately
 from portcall.hub.jobs.listeners import Listeners
 from portcall.hub.jobs.policies import Policies
 from portcall.hub.jobs.threads import StoreThreads
@@ -81,6 +82,7 @@ class JobKeeper:
         self.limits = limits or JobLimits()
         self.listeners = Listeners()
         self.policies = Policies()
+        self.failed_lately = FailedLately()
         self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Settled with an error if the keeper cannot go on, which is a defect of ours."""
         self.clock = clock or steady_clock()
@@ -353,6 +355,7 @@ class JobKeeper:
 
     def _tell(self, effects: Effects) -> None:
         """Tell those who wait, in the order that the engine names."""
+        self.failed_lately.note(effects.outcomes, self.clock())
         self.listeners.tell(effects.outcomes)
         for on_answer, jobs in effects.answers:
             on_answer(jobs)
