@@ -212,6 +212,7 @@ class ModelStore:
         return HeldJob(
             job.id, job.method, job.state, job.rank, job.value, job.attempt, job.failures, job.deaths, job.policy,
             job.parent, job.overrides, job.started_at, last_note, max(job.replies, default=-1) + 1,
+            job.details,
         )  # fmt: skip
 
 
@@ -368,8 +369,8 @@ class _Writing:
                 if job.state is JobState.CANCELLED:
                     job.parents, job.status, job.details = set(), 1, cause
                     self._close(job)
-                details = job.details if job.state is JobState.CANCELLED else ""
-                self._changes.append(Change(job.id, job.method, job.attempt, job.state, details))
+                job.details = cause
+                self._changes.append(Change(job.id, job.method, job.attempt, job.state, cause))
             if jobs:
                 cancelled = [job for job in jobs if job.state is JobState.CANCELLED]
                 causes.append(([job.id for job in self._dependents(cancelled)], PARENT_UNSUCCESSFUL))

@@ -200,7 +200,7 @@ def test_a_cancel_ends_what_nobody_holds_and_tells_the_rest_to_stop(session: Ses
     session.write(appends=[running(1), new_job(2), new_job(3, state=SCHEDULED)])
     written = session.write(cancels=[3, 1, 2, 50])
     assert sorted(written.changes) == [
-        Change(1, 1, 1, CANCELLING),
+        Change(1, 1, 1, CANCELLING, ASKED),
         Change(2, 1, 0, CANCELLED, ASKED),
         Change(3, 1, 0, CANCELLED, ASKED),
     ]
@@ -215,6 +215,7 @@ def test_children_are_cancelled_with_their_parents(session: Session) -> None:
     session.write(cancels=[1])
     assert session.states() == {1: CANCELLING, 2: CANCELLED, 3: CANCELLING, 4: CANCELLED}
     assert session.job(4).details == WITH_PARENT
+    assert [(held.id, held.details) for held in session.store.stored().held] == [(1, ASKED), (3, WITH_PARENT)]
 
 
 @pytest.mark.parametrize("is_held", [True, False])

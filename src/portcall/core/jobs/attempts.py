@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from portcall.core.jobs.backoff import Chance
 from portcall.core.jobs.batch import Again, AttemptOutcome, Checkpoint, End, Flow, HeldJob, Note, Reply
+from portcall.core.jobs.causes import ASKED
 from portcall.core.jobs.policy import Policy
 from portcall.core.jobs.ranks import priority_of, rank_of
 from portcall.core.jobs.states import CANCELLING, ENDED, RUNNING, JobState, after
@@ -24,6 +25,7 @@ class Attempt:
     """One execution of a job."""
 
     __slots__ = (
+        "cause",
         "checkpoint",
         "deadline",
         "deaths",
@@ -56,6 +58,8 @@ class Attempt:
         self.deaths = 0
         self.state = RUNNING
         """As the store has it."""
+        self.cause = ASKED
+        """Why it is to stop, if it is CANCELLING."""
         self.is_counted = True
         """Whether it counts against the limits of its method."""
         self.is_orphan = False
@@ -86,6 +90,8 @@ class Attempts:
         for row, policy in held:
             attempt = Attempt(row.id, row.attempt, Flow(row.method, row.rank, row.value), policy, row.started_at)
             attempt.failures, attempt.deaths, attempt.state = row.failures, row.deaths, row.state
+            if row.state is CANCELLING:
+                attempt.cause = row.details or ASKED
             attempt.note = max(attempt.note, row.notes)
             attempt.reply_count = row.replies
             attempt.is_orphan = True
@@ -161,7 +167,7 @@ def rows_of_ends(attempts: Sequence[Attempt], now: float, rng: Chance) -> tuple[
     for attempt in attempts:
         ending = attempt.ending
         assert ending is not None
-        verdict = judge(ending, attempt.state, attempt.failures, attempt.deaths, attempt.policy, rng)
+        verdict = judge(ending, attempt.state, attempt.failures, attempt.deaths, attempt.policy, rng, attempt.cause)
         state = after(attempt.state, verdict.event, attempt.job)
         was = int(attempt.state)
         flow, job, number = attempt.flow, attempt.job, attempt.number

@@ -311,7 +311,7 @@ class Change(NamedTuple):
     attempt: int
     state: JobState
     details: str = ""
-    """Why, if it has ended by this."""
+    """Why, if it has ended by this or is to stop."""
 
 
 class ClaimedJob(NamedTuple):
@@ -393,6 +393,8 @@ class HeldJob(NamedTuple):
     notes: int
     """Number of its last note, 0 if there is none."""
     replies: int
+    details: str = ""
+    """If it is CANCELLING, why; else whatever its last attempt has left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ from portcall.core.jobs.submissions import Draft, Intake, Submission, Ticket
 from portcall.core.jobs.telling import Tellings
 from portcall.core.jobs.timetable import Timetable, submission
 from portcall.core.jobs.verdicts import Ending, died, handed_back
-from portcall.core.refusals import RESOURCE_EXHAUSTED, UNAVAILABLE
+from portcall.core.refusals import RESOURCE_EXHAUSTED, STORE_UNAVAILABLE, UNAVAILABLE
 from portcall.protos.portcall.v1.options_pb2 import JobOptions
 
 
@@ -322,7 +322,7 @@ class JobEngine:
             is_rest_left = written.purged >= purge.limit
             self._purge_at = now if is_rest_left else now + self._limits.purge_every_s
 
-    def store_failed(self, words: str, now: float, *, is_full: bool = False) -> None:
+    def store_failed(self, words: str, now: float, *, is_full: bool = False, reason: str = STORE_UNAVAILABLE) -> None:
         """Note that the batch under way has not happened: refuse what is new, and try the rest again a little later."""
         now = self._tock(now)
         flight = self._landed()
@@ -330,9 +330,9 @@ class JobEngine:
         status = RESOURCE_EXHAUSTED if is_full else UNAVAILABLE
         self._attempts.over[:0] = flight.over
         self._tellings.put_back(flight.tellings)
-        self._settling(flight, Written(), now).put_back(status, words)
+        self._settling(flight, Written(), now).put_back(status, words, reason)
         for ticket in self._intake.take_all():
-            self._effects.answers.append(ticket.refuse(status, words))
+            self._effects.answers.append(ticket.refuse(status, words, reason))
 
     # --- within -------------------------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class Settling:
                 )
         self.effects.done += [request.token for request in self.flight.requests]
 
-    def put_back(self, status: int, words: str) -> None:
+    def put_back(self, status: int, words: str, reason: str) -> None:
         """Take it that nothing is stored: give back what was reserved, and refuse what is new."""
         batch = self.flight.batch
         for row in batch.appends:
@@ -70,7 +70,7 @@ class Settling:
         self.dispatch.unsorted.put_back(self.flight.values)
         for ticket in self.flight.draft.tickets:
             if ticket.token is not None:
-                self.effects.answers.append(ticket.refuse(status, words))
+                self.effects.answers.append(ticket.refuse(status, words, reason))
         self.effects.failed += [(request.token, words) for request in self.flight.requests]
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class Settling:
             if change.state is CANCELLING:
                 attempt = self.attempts.by_job.get(change.job)
                 if attempt is not None:
-                    attempt.state = CANCELLING
+                    attempt.state, attempt.cause = CANCELLING, change.details
                     if attempt.ending is None and not attempt.is_orphan:
                         self.effects.stops.append(Stop(change.job, change.attempt, StopReason.CANCELLED))
             elif change.state is CANCELLED:

@@ -81,9 +81,9 @@ class Ticket:
         """Return the ids of its rows."""
         return [job.id for job in self.jobs if isinstance(job, NewJob)]
 
-    def refuse(self, status: int, details: str) -> Answer:
+    def refuse(self, status: int, details: str, reason: str = "") -> Answer:
         """Return the answer that nothing was stored."""
-        return Answer(self.token, [refused(status, details)] * len(self.submissions))
+        return Answer(self.token, [refused(status, details, reason)] * len(self.submissions))
 
 
 class Draft:
@@ -234,9 +234,9 @@ def _overridden(policy: Policy, overrides: bytes) -> Policy:
         raise PolicyError("the overrides are no portcall.v1.JobOverrides") from None
 
 
-def refused(status: int, details: str) -> Submitted:
+def refused(status: int, details: str, reason: str = "") -> Submitted:
     """Return what becomes of a submission that is not stored."""
-    return Submitted(None, None, False, status, details)
+    return Submitted(None, None, False, status, details, reason)
 
 
 def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int], *, is_plain: bool) -> Submitted:

@@ -112,11 +112,11 @@ def _cancel(tx: Transaction, causes: deque[tuple[Sequence[int], str]]) -> None:
             continue
         held = [row[0] for row in rows if row[2] == RUNNING]
         free = [row[0] for row in rows if row[2] != RUNNING]
-        tx.ids("ask_to_stop", held)
+        tx.ids("ask_to_stop", held, cause)
         tx.ids("cancel", free, cause, tx.now)
         for job, method, state, attempt in rows:
             if state == RUNNING:
-                tx.change(job, method, attempt, state, CANCELLING)
+                tx.change(job, method, attempt, state, CANCELLING, cause)
             else:
                 tx.change(job, method, attempt, state, CANCELLED, cause)
         causes.append((_take_dependents(tx, free), PARENT_UNSUCCESSFUL))

@@ -12,7 +12,7 @@ SELECT id, options FROM policy;
 -- The jobs that somebody holds, with the last note and the number of replies of each.
 SELECT id, method, state, rank, value, attempt, failures, deaths, policy, parent, overrides, started_at,
     coalesce((SELECT max(number) FROM note WHERE note.job = job.id AND number >> 20 = job.attempt), 0),
-    coalesce((SELECT max(place) + 1 FROM stream_reply WHERE stream_reply.job = job.id), 0)
+    coalesce((SELECT max(place) + 1 FROM stream_reply WHERE stream_reply.job = job.id), 0), details
 FROM job WHERE state IN ($RUNNING, $CANCELLING) ORDER BY id;
 
 -- name: has_ready

@@ -167,7 +167,7 @@ WHERE id IN (SELECT value FROM json_each(?3));
 
 -- name: ask_to_stop
 -- Note that jobs which somebody holds are to stop.
-UPDATE job SET state = $CANCELLING WHERE id IN (SELECT value FROM json_each(?));
+UPDATE job SET state = $CANCELLING, details = ? WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: revive
 -- Let a job that failed or was cancelled begin anew, and return it as it was.

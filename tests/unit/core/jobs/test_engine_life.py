@@ -3,6 +3,7 @@
 import pytest
 
 from portcall.core.jobs.batch import AttemptOutcome
+from portcall.core.jobs.causes import ASKED, WITH_PARENT
 from portcall.core.jobs.effects import Adopted, Recorded, StopReason
 from portcall.core.jobs.identity import id_text
 from portcall.core.jobs.limits import JobLimits
@@ -209,10 +210,31 @@ def test_a_cancel_stops_what_runs_and_counts_when_it_has() -> None:
     assert effects.done == ["t"]
     assert [(stop.job, stop.reason) for stop in effects.stops] == [(job, StopReason.CANCELLED)]
     told = {(outcome.job, outcome.state, outcome.status, outcome.details) for outcome in effects.outcomes}
-    assert told == {(job, CANCELLING, 0, ""), (waiting, CANCELLED, 1, "Cancelled on request")}
+    assert told == {(job, CANCELLING, 0, ASKED), (waiting, CANCELLED, 1, "Cancelled on request")}
     stand.fail((job, 1), status=1)
     stand.do()
     assert stand.row(job).state is CANCELLED
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_job_that_was_stopped_says_why(is_restarted: bool) -> None:
+    stand = Stand(slots=2)
+    parent = stand.job()
+    child = stand.job(parent=parent)
+    stand.engine.request(CancelJobs(token="t", jobs=[parent]))
+    stand.do()
+    if is_restarted:
+        stand.restart()
+        stand.engine.attached([(parent, 1), (child, 1)], stand.now)
+    stand.fail((parent, 1), status=1)
+    stand.end((child, 1), outcome=AttemptOutcome.FAILED, status=UNAVAILABLE, details="no luck")
+    effects = stand.do()
+    assert stand.row(parent).details == ASKED
+    assert stand.row(child).details == f"{WITH_PARENT}; no luck"
+    assert {outcome.job: outcome.details for outcome in effects.outcomes} == {
+        parent: ASKED,
+        child: f"{WITH_PARENT}; no luck",
+    }
 
 
 def test_a_cancel_that_comes_with_the_end_changes_nothing() -> None:
