@@ -14,6 +14,7 @@ import click
 
 from portcall._version import __version__
 from portcall.cli.backup import backup
+from portcall.cli.check import check
 from portcall.cli.ending import stop_signals
 from portcall.cli.exits import FailedError
 from portcall.cli.health import answering_health
@@ -48,7 +49,7 @@ _CONFIG = HubConfig()
 
 @click.group(
     invoke_without_command=True,
-    subcommand_metavar="[backup FILE]",
+    subcommand_metavar="[backup FILE | check FILE]",
     epilog="""\b
 Examples:
   portcall hub                                     this machine only
@@ -58,6 +59,7 @@ Examples:
   portcall hub --listen 0.0.0.0:7070 --tls-cert hub.pem --tls-key hub.key
       --token-file tokens                          any network
   portcall hub backup copy.db                      a copy of its jobs
+  portcall hub check copy.db                       is the file sound?
 
 Certificates and tokens are taken from their files anew when these change. Instead of --token-file, PORTCALL_TOKEN may
 hold one token that is good for workers and clients. docs/security.md shows how to make all of it.
@@ -300,6 +302,7 @@ def hub(
 
 
 hub.add_command(backup)
+hub.add_command(check)
 
 
 async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:

@@ -76,6 +76,10 @@ class Store(Protocol):
         """Copy all that is committed to a new file that can be opened as a store, while others write.
 
         May be called from any thread.
+
+        Raises:
+            StoreDamagedError: what would be copied is not what a store wrote; there is no copy of it.
+            StoreUnavailableError: it cannot be made.
         """
 
     def close(self) -> None:
