@@ -56,7 +56,7 @@ Examples:
 @hub_access
 @as_json
 def ls(*, access: Access, is_json: bool) -> None:
-    """List the workers that are attached to the hub, and the jobs that it has.
+    """List the workers of the hub, and its jobs.
 
     A worker is ready, draining (it finishes its calls and takes no new ones) or suspended (its connection dropped, and
     it may come back and go on). IMAGE is the digest of its image if whoever started it has said that (PORTCALL_IMAGE),

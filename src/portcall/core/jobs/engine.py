@@ -83,6 +83,7 @@ class JobEngine:
             self._timetable.next_at,
             self._tellings.progress_at,
             self._purge_at if self._ended else None,
+            self._now if self._requests else None,
         ]
         return min((tick for tick in ticks if tick is not None), default=None)
 
@@ -263,7 +264,7 @@ class JobEngine:
         over = self._take_over(now)
         ends, agains = rows_of_ends(over, now, self._rng)
         tellings = self._tellings.take(over, now)
-        requests, self._requests = self._requests, []
+        requests = self._take_requests()
         self._dispatch.seek(slots, now)
         draft = self._intake.draft(slots, now)
         steps = self._step_schedules(requests, draft, slots, now)
@@ -376,6 +377,17 @@ class JobEngine:
                 attempt.is_counted = False
                 self._dispatch.end(attempt.flow, now)
         return over
+
+    def _take_requests(self) -> list[Request]:
+        """Return what was asked, as far as one batch takes it; the rest is for the next."""
+        jobs = count = 0
+        for request in self._requests:
+            if count and jobs >= self._limits.request_jobs_max:
+                break
+            jobs += 1 if isinstance(request, PutSchedule | RemoveSchedule) else len(request.jobs)
+            count += 1
+        requests, self._requests = self._requests[:count], self._requests[count:]
+        return requests
 
     def _purge(self, now: float) -> Purge | None:
         if not self._ended or now < self._purge_at:

@@ -281,6 +281,44 @@ def test_jobs_are_forgotten_when_their_time_is_over() -> None:
     assert stand.store.jobs == {}
 
 
+def test_however_many_jobs_are_forgotten_others_go_on_between() -> None:
+    stand = Stand(slots=99, limits=JobLimits(purge_every_s=10.0, purge_jobs_max=10))
+    stand.know(METHOD, "keep_s: 5")
+    stand.jobs(95)
+    stand.end_all()
+    stand.do()
+    stand.now += 60.0
+    begun, batches = len(stand.batches), 0
+    while stand.store.jobs or not batches:
+        batches += 1
+        left = len(stand.store.jobs)
+        token = stand.put(submission(OTHER))
+        batch = stand.batch()
+        assert batch is not None
+        stand.settle(batch)
+        assert [answer.token for answer in stand.effects.answers] == [token], "it waited for one step only"
+        stand.effects.answers.clear()
+        ended = [job for job in stand.store.jobs.values() if job.state is SUCCEEDED]
+        assert left - len(stand.store.jobs) <= 9
+        if not ended:
+            break
+    assert batches == 10
+    assert {batch.purge.limit for batch in stand.batches[begun:] if batch.purge} == {10}
+
+
+def test_what_is_asked_at_once_is_done_in_steps() -> None:
+    stand = Stand(slots=99, limits=JobLimits(request_jobs_max=4))
+    jobs = stand.jobs(12)
+    stand.end_all()
+    stand.do()
+    for number in range(4):
+        stand.engine.request(PurgeJobs(token=number, jobs=jobs[3 * number : 3 * number + 3]))
+    begun = len(stand.batches)
+    assert stand.do().done == [0, 1, 2, 3]
+    assert [len(batch.forget) for batch in stand.batches[begun:]] == [6, 6]
+    assert stand.store.jobs == {}
+
+
 def test_ended_jobs_have_a_bound() -> None:
     stand = Stand(slots=9, limits=JobLimits(ended_max=2, purge_every_s=1.0))
     jobs = stand.jobs(5)
