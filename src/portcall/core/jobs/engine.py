@@ -260,7 +260,6 @@ class JobEngine:
             return None
         self._look_at_clock(now)
         slots = Slots(capacities)
-        limit = self._limits.batch_jobs_max
         over = self._take_over(now)
         ends, agains = rows_of_ends(over, now, self._rng)
         tellings = self._tellings.take(over, now)
@@ -286,13 +285,13 @@ class JobEngine:
             purge=self._purge(now),
             schedules=[step.row for step in schedules],
             schedules_removed=[name for name, step in steps.items() if step is None],
-            promote_max=limit if self._next_due_at is not None and self._next_due_at <= now else 0,
+            promote_max=self._promote_max(now),
             values=[value for value, _ in values],
             appends=draft.rows,
             dependencies=draft.dependencies,
             labels=draft.labels,
             replaceable=frozenset(draft.replaceable),
-            claims=self._dispatch.choose(slots, now, limit),
+            claims=self._dispatch.choose(slots, now, self._limits.batch_jobs_max),
             looks=self._dispatch.unsorted.looks(self._dispatch.by_id),
             flow_pages=self._dispatch.pages(),
         )
@@ -368,6 +367,10 @@ class JobEngine:
                 self._effects.stops.append(Stop(attempt.job, attempt.number, StopReason.TIMED_OUT))
         if now >= self._adopt_until:
             self._attempts.give_up_orphans()
+
+    def _promote_max(self, now: float) -> int:
+        is_due = self._next_due_at is not None and self._next_due_at <= now
+        return self._limits.batch_jobs_max if is_due else 0
 
     def _take_over(self, now: float) -> list[Attempt]:
         """Return attempts whose ends go into this batch, and count them no more: others may start in their place."""
