@@ -91,6 +91,26 @@ async def test_a_killed_process_takes_the_attempts_that_it_ran(port: Port, tmp_p
     await port.jobs.when_over(*rest)
 
 
+async def test_what_a_killed_process_had_not_begun_is_handed_back_and_costs_no_attempt(
+    port: Port, tmp_path: Path
+) -> None:
+    await port.open()
+    frozen, alive = (child.pid for child in psutil.Process(port.worker.pid).children())
+    os.kill(frozen, signal.SIGSTOP)
+    pipe = Pipe(tmp_path)
+    attempts = [port.attempt("Wait", pipe.request) for _ in range(4)]
+    await until(lambda: sum(bool(attempt.progress) for attempt in attempts) == 2)
+    begun = [attempt for attempt in attempts if attempt.progress]
+    waiting = [attempt for attempt in attempts if attempt not in begun]
+    os.kill(frozen, signal.SIGKILL)
+    await port.jobs.when_over(*waiting)
+    assert [attempt.lost for attempt in waiting] == [[False], [False]], "the worker says that it had not begun them"
+    assert {await process_of(attempt) for attempt in begun} == {alive}
+    for attempt in begun:
+        port.jobs.cancel(attempt)
+    await port.jobs.when_over(*begun)
+
+
 async def test_attempts_in_processes_outlive_the_hub(port: Port, tmp_path: Path) -> None:
     await port.open()
     pipes = [Pipe(tmp_path, name) for name in ("one", "two")]

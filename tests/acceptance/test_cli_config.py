@@ -120,8 +120,8 @@ MISTAKES = {
     "[hub]\nqueue_max = 5": "portcall.toml [hub]: there is no key 'queue_max'. Did you mean queue-max?",
     "[hub]\na = 1\nb = 2\n[wroker]": (
         "portcall.toml [hub]: there is no key 'a'. Keys are listen, tls-cert, tls-key, tls-ca, token-file, store,"
-        " adopt, jobs-kept-max, insecure, drain, grace, worker-wait, queue-max, queue-bytes-max, message-bytes-max,"
-        " streams-max, window-bytes, links-max, link-bytes-max, ping-interval, log-level"
+        " adopt, jobs-kept-max, job-share, insecure, drain, grace, worker-wait, queue-max, queue-bytes-max,"
+        " message-bytes-max, streams-max, window-bytes, links-max, link-bytes-max, ping-interval, log-level"
         " (2 more; 'portcall config' shows all)"
     ),
     "[worker]\nslotts = 5": "portcall.toml [worker]: there is no key 'slotts'. Did you mean slots?",

@@ -4,8 +4,11 @@ import json
 import os
 import platform
 import socket
+from pathlib import Path
 
 import grpc
+
+from portcall.protos.portcall.v1.jobs_pb2 import Submission, SubmitRequest
 
 from .cargo_calls import echo, running
 from .processes import Processes
@@ -53,6 +56,7 @@ async def test_lists_workers_as_json(processes: Processes) -> None:
         "python": platform.python_version(),
         "slots": 5,
         "running": 0,
+        "jobs": 0,
         "ended": 0,
         "attached_s": row["attached_s"],
         "services": ["acceptance.Cargo"],
@@ -85,6 +89,9 @@ async def test_empty_fleet_says_how_to_start_a_worker(processes: Processes) -> N
     assert json.loads(as_json.stdout) == {
         "hub": hub.address,
         "workers": [],
+        "keeps_jobs": False,
+        "jobs": [],
+        "jobs_fault": "",
         "refusals": {"unauthenticated": 0, "permission_denied": 0},
     }
 
@@ -112,3 +119,35 @@ async def test_server_that_is_no_hub_is_named_so(processes: Processes) -> None:
         f"portcall: error: what answers at {address} is not a Portcall hub"
         " (UNIMPLEMENTED: Method not found!). Correct --hub\n"
     )
+
+
+async def test_shows_how_many_jobs_wait_and_who_runs_how_many(processes: Processes, tmp_path: Path) -> None:
+    hub = await processes.hub("--store", str(tmp_path / "jobs.db"))
+    await processes.worker("cargo", hub, "--name", "crane", "--slots", "1")
+    submissions = SubmitRequest(jobs=[Submission(method="/acceptance.Cargo/Never")] * 3)
+    async with grpc.aio.insecure_channel(hub.address) as channel:
+        await channel.unary_unary("/portcall.v1.Jobs/Submit")(submissions.SerializeToString())
+    jobs = [{"ready": 0}]
+    while jobs[0]["ready"] != 2:
+        listed = await processes.run("fleet", "ls", "--hub", hub.address, "--json")
+        fleet = json.loads(listed.stdout)
+        jobs = fleet["jobs"]
+    assert jobs[0] == {
+        "method": "/acceptance.Cargo/Never",
+        "ready": 2,
+        "oldest_s": jobs[0]["oldest_s"],
+        "scheduled": 0,
+        "retrying": 0,
+        "waiting": 0,
+        "running": 1,
+        "failed": 0,
+        "failed_lately": 0,
+    }
+    assert 0 < jobs[0]["oldest_s"] < 600
+    assert (fleet["keeps_jobs"], fleet["jobs_fault"], fleet["workers"][0]["jobs"]) == (True, "", 1)
+    listed = await processes.run("fleet", "ls", "--hub", hub.address)
+    heading, _, blank, jobs_heading, row = listed.stdout.splitlines()
+    assert (heading.split()[10:12], blank) == (["RUNNING", "JOBS"], "")
+    columns = "JOBS OF READY OLDEST RUNNING RETRYING LATER FAILED LAST HOUR"
+    assert jobs_heading.split() == columns.split()
+    assert [cell for cell in row.split() if not cell.endswith("s")] == ["acceptance.Cargo/Never", "2", "1", *"----"]

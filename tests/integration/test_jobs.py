@@ -85,6 +85,24 @@ async def test_jobs_take_the_slots_that_calls_leave(stage: Stage, store: Path) -
     assert gate.begun == [b"call", b"job"]
 
 
+async def test_jobs_go_on_beside_calls_that_never_stop(stage: Stage, store: Path) -> None:
+    hub = await hub_with(stage, store)
+    await stage.worker(hub.address, slots=1, UnaryCall=echo)
+    stub = stage.stub(hub.address)
+
+    async def call_on() -> None:
+        while True:
+            await stub.UnaryCall(UnaryRequest(body=b"call"))
+
+    callers = [asyncio.ensure_future(call_on()) for _ in range(10)]
+    jobs = jobs_of(stage, hub)
+    ended = await jobs.ended(await jobs.submit(*(unary(b"job") for _ in range(20))))
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
+    assert {job.state for job in ended.values()} == {SUCCEEDED}
+
+
 async def _call(stage: Stage, address: str) -> UnaryReply:
     reply: UnaryReply = await stage.stub(address).UnaryCall(UnaryRequest(body=b"call"))
     return reply
@@ -144,6 +162,49 @@ async def test_a_running_job_is_cancelled_with_its_children(stage: Stage, store:
     ended = await jobs.ended([parent, child])
     assert {job.state for job in ended.values()} == {CANCELLED}
     assert gate.cancelled == [b"parent"]
+
+
+async def test_a_stream_can_stop_waiting_for_a_job(stage: Stage, store: Path) -> None:
+    gate = Gate()
+    hub = await hub_with(stage, store)
+    await stage.worker(hub.address, slots=3, UnaryCall=gate.handle)
+    jobs = jobs_of(stage, hub)
+    first, second = await jobs.submit(unary(b"1"), unary(b"2"))
+    assert hub.jobs is not None
+    listeners = hub.jobs.listeners
+    call = jobs.wait()
+    await call.write(pb.WaitRequest(ids=[first, second]))
+    await until(lambda: listeners.waits == 2)
+    await call.write(pb.WaitRequest(forget=[first, "0" * 13]))
+    await until(lambda: listeners.waits == 1)
+    await call.write(pb.WaitRequest(forget=[second], ids=[second]))
+    await call.done_writing()
+    gate.opened.set()
+    assert [job.id async for reply in call for job in reply.jobs] == [second]
+    assert listeners.waits == 0
+
+
+async def test_what_nobody_awaits_any_more_is_not_waited_for(stage: Stage, store: Path) -> None:
+    gate = Gate()
+    hub = await hub_with(stage, store)
+    await stage.worker(hub.address, slots=3, UnaryCall=gate.handle)
+    assert hub.jobs is not None
+    listeners, stub = hub.jobs.listeners, stage.stub(hub.address)
+    one, two = [await stub.UnaryCall.submit(UnaryRequest(body=body)) for body in (b"1", b"2")]
+    twice = [asyncio.ensure_future(_await(one)) for _ in range(2)]
+    once = asyncio.ensure_future(_await(two))
+    await until(lambda: listeners.waits == 2)
+    twice[0].cancel()
+    once.cancel()
+    await until(lambda: listeners.waits == 1)
+    again = asyncio.ensure_future(_await(two))
+    await until(lambda: listeners.waits == 2)
+    gate.opened.set()
+    assert [(await task).body for task in (twice[1], again)] == [b"1", b"2"]
+
+
+async def _await(job: "portcall.Job[UnaryReply]") -> UnaryReply:
+    return await job
 
 
 async def test_a_timeout_ends_an_attempt(stage: Stage, store: Path) -> None:

@@ -1,15 +1,17 @@
 """What the service for jobs does not take: wrong requests, wrong contracts, and what its store cannot do."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 from interop_pb2 import UnaryRequest
 
+import portcall
 from portcall.core.jobs.batch import Batch, Written
 from portcall.core.jobs.limits import JobLimits
 from portcall.errors import ConfigurationError
@@ -163,9 +165,19 @@ async def test_a_store_that_cannot_write_refuses_new_jobs_and_recovers(
         await jobs.submit_all(pb.SubmitRequest(jobs=[unary(), unary()]))
     assert (caught.value.code(), caught.value.details()) == (code, "there is no room")
     status = rpc_status.from_call(caught.value)
-    if is_full:
-        assert status is not None
-        assert status.details[0].Is(RetryInfo.DESCRIPTOR)
+    assert status is not None
+    info = ErrorInfo()
+    assert status.details[0].Is(RetryInfo.DESCRIPTOR)
+    assert status.details[1].Unpack(info)
+    reason = "STORE_FULL" if is_full else "STORE_UNAVAILABLE"
+    assert (info.domain, info.reason) == ("portcall", reason)
+    with pytest.raises(portcall.SubmitError) as refused:
+        await stage.stub(hub.address).UnaryCall.submit(UnaryRequest(), timeout=0.01)
+    error = pickle.loads(pickle.dumps(refused.value))
+    assert (error.code(), error.reason, error.is_unknown) == (code, reason, False)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await jobs.cancel(pb.CancelRequest(ids=[before]))
+    assert caught.value.code() is code
     # Calls go on meanwhile.
     await stage.native_stub(hub.address).UnaryCall(UnaryRequest())
     sick.words = ""

@@ -181,6 +181,7 @@ class SimJobs:
             job = len(self.rows) + 1
             self.rows[job] = JobRow(job, draw_plan(world))
         ready = [row for row in self.rows.values() if not (row.is_held or row.outcomes)]
+        self._board.sought = frozenset(row.plan.method for row in ready)
         free = sum(count for _, count in self._board.free_slots())
         starting = ready[: rng.randint(0, free + 1)]
         by_method: dict[str, list[JobRow]] = {}
@@ -190,6 +191,8 @@ class SimJobs:
             by_method.setdefault(row.plan.method, []).append(row)
         for method, rows in by_method.items():
             self._open(method, rows)
+        if rng.random() < 0.7:
+            self._board.take_back(self._now)
         world.hub.settle()
 
     def _open(self, method: str, rows: list[JobRow]) -> None:

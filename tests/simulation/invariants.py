@@ -119,6 +119,7 @@ class Watch:
 
     def _check_worker(self, worker: WorkerPort) -> None:
         count = len(worker.calls)
+        count += 0 if worker.pool is None else worker.pool.apart.count(worker)
         assert worker.free == worker.slots - count, f"{worker.name} has {count} calls in {worker.slots} slots"
         for worker_id, call in worker.calls.items():
             assert call.state in (CallState.RUNNING, CallState.CANCELLING), f"{worker.name} holds a dead call"

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from portcall.core.jobs.attempts import NOTE_BITS
 from portcall.core.jobs.batch import (
+    UNSORTED,
     Again,
     AttemptOutcome,
     Batch,
@@ -16,8 +17,10 @@ from portcall.core.jobs.batch import (
     Flow,
     FlowPage,
     Label,
+    Look,
     MethodOptionsRow,
     NewJob,
+    NewValue,
     Note,
     Purge,
     Reply,
@@ -31,7 +34,7 @@ from .model import ModelJob, ModelStore
 NAMES = ["/a.A/One", "/a.A/Two", "/b.B/Three"]
 OPTIONS = [b"", b"\x08\x05", b"\x08\x07"]
 KEYS = [None, None, None, "k1", "k2", "\x1fé'"]
-VALUES = ["", "", "x", "y", "\U0001f40d"]
+VALUES = ["", "", "x", "y", "\U0001f40d", UNSORTED]
 RANKS = [0, 0, -5, 7]
 PAYLOADS = [b"", b"r", b"s" * 100, b"L" * 1_025, b"M" * 5_000]
 
@@ -133,7 +136,7 @@ class BatchMaker:
                 continue
             later = self._draw(small)
             state = JobState.SCHEDULED if later else JobState.READY
-            outcome = self._pick([AttemptOutcome.FAILED, AttemptOutcome.DIED])
+            outcome = self._pick([AttemptOutcome.FAILED, AttemptOutcome.DIED, AttemptOutcome.HANDED_BACK])
             agains.append(
                 Again(
                     job.id, attempt, job.method, int(was), int(state), self._now + later, self._pick(RANKS), 1, 1,
@@ -176,6 +179,12 @@ class BatchMaker:
         chosen = dict.fromkeys(self._some(sorted(flows)))
         return {"claims": [Claim(flow, self._draw(st.integers(1, 6))) for flow in chosen]}
 
+    def sorting(self) -> dict[str, Any]:
+        values = [NewValue(job, self._pick(VALUES[:-1])) for job in self._some(self._ids)]
+        ranks = dict.fromkeys(self._some(RANKS))
+        looks = [Look(Flow(1, rank, UNSORTED), self._draw(st.integers(1, 4)), self._pick([1, 5_000])) for rank in ranks]
+        return {"values": values, "looks": looks}
+
     def pages(self) -> dict[str, Any]:
         after = self._pick([None, (0, ""), (-5, "x"), (7, "y")])
         return {"flow_pages": [FlowPage(self._method(), after, self._draw(st.integers(1, 4)))]}
@@ -192,5 +201,6 @@ PARTS = {
     "promotes": BatchMaker.promotes,
     "appends": BatchMaker.appends,
     "claims": BatchMaker.claims,
+    "sorting": BatchMaker.sorting,
     "pages": BatchMaker.pages,
 }

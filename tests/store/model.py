@@ -10,6 +10,7 @@ from pathlib import Path
 
 from portcall.core.jobs.attempts import NOTE_BITS
 from portcall.core.jobs.batch import (
+    UNSORTED,
     Again,
     AttemptOutcome,
     BadParent,
@@ -21,6 +22,7 @@ from portcall.core.jobs.batch import (
     Existing,
     Flow,
     HeldJob,
+    Look,
     MethodIds,
     MethodRow,
     NewJob,
@@ -31,7 +33,7 @@ from portcall.core.jobs.batch import (
     Written,
 )
 from portcall.core.jobs.causes import ASKED, PARENT_UNSUCCESSFUL, WITH_PARENT
-from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
+from portcall.core.jobs.rows import AttemptRow, Backlog, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
 from portcall.core.jobs.states import ENDED, HELD, JobEvent, JobState, after
 
 
@@ -151,6 +153,20 @@ class ModelStore:
         counts = Counter((self._name(job), job.state) for job in self.jobs.values())
         return sorted(Tally(name, state, count) for (name, state), count in counts.items())
 
+    def backlogs(self) -> list[Backlog]:
+        heads: dict[Flow, ModelJob] = {}
+        for job in self._by_id():
+            if job.state is JobState.READY:
+                heads.setdefault(job.flow, job)
+        due = [job for job in self.jobs.values() if job.state is JobState.SCHEDULED]
+        found = []
+        for name, ids in sorted(self.methods.items()):
+            retrying = sum(job.method == ids.method and job.attempt > 0 for job in due)
+            since = min((job.due_at for job in heads.values() if job.method == ids.method), default=None)
+            if retrying or since is not None:
+                found.append(Backlog(name, retrying, since))
+        return found
+
     def schedules(self) -> list[ScheduleRow]:
         return [row for _, row in sorted(self.schedule_rows.items())]
 
@@ -196,6 +212,7 @@ class ModelStore:
         return HeldJob(
             job.id, job.method, job.state, job.rank, job.value, job.attempt, job.failures, job.deaths, job.policy,
             job.parent, job.overrides, job.started_at, last_note, max(job.replies, default=-1) + 1,
+            job.details,
         )  # fmt: skip
 
 
@@ -232,9 +249,13 @@ class _Writing:
         for name in batch.schedules_removed:
             self._store.schedule_rows.pop(name, None)
         promoted = self._promote(batch.promote_max)
+        for job, value in batch.values:
+            if job in self._jobs and (self._jobs[job].state, self._jobs[job].value) == (JobState.READY, UNSORTED):
+                self._jobs[job].value = value
         for row in batch.appends:
             self._append(row)
         claims = [self._claim(claim.flow, claim.most) for claim in batch.claims]
+        looks = [self._look(look) for look in batch.looks]
         pages = [self._flows(page.method, page.after)[: page.limit] for page in batch.flow_pages]
         return Written(
             methods=numbered,
@@ -251,6 +272,7 @@ class _Writing:
             waiting=frozenset(self._waiting),
             claims=claims,
             checkpoints=self._checkpoints,
+            looks=looks,
             flow_pages=pages,
         )
 
@@ -309,6 +331,8 @@ class _Writing:
         job.state = JobState(again.state)
         job.due_at, job.rank, job.failures, job.deaths = again.due_at, again.rank, again.failures, again.deaths
         job.status, job.details, job.worker = again.status, again.details, again.worker
+        if again.outcome is AttemptOutcome.HANDED_BACK:
+            job.attempts = {number: row for number, row in job.attempts.items() if row.outcome is not again.outcome}
         job.attempts[again.attempt] = AttemptRow(
             job.id, again.attempt, again.started_at, self._now, again.outcome, again.status, again.details, again.worker
         )
@@ -345,8 +369,8 @@ class _Writing:
                 if job.state is JobState.CANCELLED:
                     job.parents, job.status, job.details = set(), 1, cause
                     self._close(job)
-                details = job.details if job.state is JobState.CANCELLED else ""
-                self._changes.append(Change(job.id, job.method, job.attempt, job.state, details))
+                job.details = cause
+                self._changes.append(Change(job.id, job.method, job.attempt, job.state, cause))
             if jobs:
                 cancelled = [job for job in jobs if job.state is JobState.CANCELLED]
                 causes.append(([job.id for job in self._dependents(cancelled)], PARENT_UNSUCCESSFUL))
@@ -446,6 +470,16 @@ class _Writing:
     def _claim(self, flow: Flow, count: int) -> list[ClaimedJob]:
         ready = [job for job in self._store._by_id() if job.state is JobState.READY and job.flow == flow]
         return [self._start(job) for job in ready[:count]]
+
+    def _look(self, look: Look) -> list[tuple[int, bytes]]:
+        found, size = [], 0
+        for job in self._store._by_id():
+            if job.state is JobState.READY and job.flow == look.flow and len(found) < look.most:
+                found.append((job.id, job.request))
+                size += len(job.request)
+                if size >= look.bytes_max:
+                    break
+        return found
 
     def _start(self, job: ModelJob) -> ClaimedJob:
         job.move(JobEvent.CLAIMED)

@@ -93,6 +93,7 @@ class Lockstep(RuleBasedStateMachine):
         assert self.reader.get(ids) == self.model.get(ids)
         assert self.reader.states([*ids, 99]) == self.model.states([*ids, 99])
         assert self.reader.tallies() == self.model.tallies()
+        assert self.reader.backlogs() == self.model.backlogs()
         assert self.reader.schedules() == self.model.schedules()
         assert comparable(self.store.stored()) == comparable(self.model.stored())
         for job in ids:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from portcall.core.jobs.batch import (
+    UNSORTED,
+    AttemptOutcome,
     BadParent,
     Change,
     Checkpoint,
@@ -13,8 +15,10 @@ from portcall.core.jobs.batch import (
     Flow,
     FlowPage,
     Label,
+    Look,
     MethodIds,
     MethodOptionsRow,
+    NewValue,
     Note,
     Purge,
     Reply,
@@ -22,7 +26,7 @@ from portcall.core.jobs.batch import (
     ScheduleRow,
 )
 from portcall.core.jobs.causes import ASKED, PARENT_UNSUCCESSFUL, WITH_PARENT
-from portcall.core.jobs.rows import AttemptRow, JobFilter, NoteRow, ReplyRow, Tally
+from portcall.core.jobs.rows import AttemptRow, Backlog, JobFilter, NoteRow, ReplyRow, Tally
 from portcall.core.jobs.states import (
     CANCELLED,
     CANCELLING,
@@ -196,7 +200,7 @@ def test_a_cancel_ends_what_nobody_holds_and_tells_the_rest_to_stop(session: Ses
     session.write(appends=[running(1), new_job(2), new_job(3, state=SCHEDULED)])
     written = session.write(cancels=[3, 1, 2, 50])
     assert sorted(written.changes) == [
-        Change(1, 1, 1, CANCELLING),
+        Change(1, 1, 1, CANCELLING, ASKED),
         Change(2, 1, 0, CANCELLED, ASKED),
         Change(3, 1, 0, CANCELLED, ASKED),
     ]
@@ -211,6 +215,7 @@ def test_children_are_cancelled_with_their_parents(session: Session) -> None:
     session.write(cancels=[1])
     assert session.states() == {1: CANCELLING, 2: CANCELLED, 3: CANCELLING, 4: CANCELLED}
     assert session.job(4).details == WITH_PARENT
+    assert [(held.id, held.details) for held in session.store.stored().held] == [(1, ASKED), (3, WITH_PARENT)]
 
 
 @pytest.mark.parametrize("is_held", [True, False])
@@ -300,6 +305,17 @@ def test_an_attempt_that_another_follows_is_kept(session: Session) -> None:
     assert session.reader.attempts(1) == [expected]
 
 
+def test_of_attempts_that_were_handed_back_the_latest_is_kept(session: Session) -> None:
+    session.write(appends=[running(1)])
+    outcomes = [AttemptOutcome.HANDED_BACK] * 3 + [AttemptOutcome.FAILED] + [AttemptOutcome.HANDED_BACK] * 2
+    for number, outcome in enumerate(outcomes, 1):
+        session.write(agains=[again(1, attempt=number, outcome=outcome)])
+        if number == 3:
+            assert [row.number for row in session.reader.attempts(1)] == [3]
+        session.write(claims=[claim()])
+    assert [(row.number, row.outcome) for row in session.reader.attempts(1)] == [(4, outcomes[3]), (6, outcomes[5])]
+
+
 def test_jobs_become_ready_when_their_time_has_come_the_earliest_first(session: Session) -> None:
     times = {1: 30.0, 2: 10.0, 3: 20.0, 4: 10.0, 5: 99.0}
     session.write(appends=[new_job(id_, state=SCHEDULED, due_at=NOW + at) for id_, at in times.items()])
@@ -326,6 +342,24 @@ def test_an_attempt_without_a_checkpoint_begins_at_the_beginning(session: Sessio
     session.write(agains=[again(1)])
     assert session.write(claims=[claim()]).checkpoints == {}
     assert session.job(1).replies == 0
+
+
+def test_ready_jobs_get_the_values_that_nobody_knew(session: Session) -> None:
+    large = b"l" * 5_000
+    requests = [b"1", large, b"3", b"4"]
+    session.write(appends=[new_job(id_, value=UNSORTED, request=body) for id_, body in enumerate(requests, 1)])
+    flow = Flow(1, 0, UNSORTED)
+    looks = session.write(looks=[Look(flow, 9, 5_000), Look(flow, 3, 99_999), Look(Flow(1, 7, UNSORTED), 9, 9)]).looks
+    assert [list(look) for look in looks] == [[(1, b"1"), (2, large)], [(1, b"1"), (2, large), (3, b"3")], []]
+    session.write(claims=[claim(value=UNSORTED)])
+    sorted_now = session.write(
+        values=[NewValue(job, "x") for job in (1, 2, 3, 50)], claims=[claim(9, value="x")], looks=[Look(flow, 9, 9)]
+    )
+    assert [job.id for job in sorted_now.claims[0]] == [2, 3]
+    assert [list(look) for look in sorted_now.looks] == [[(4, b"4")]]
+    assert session.job(1).value == UNSORTED
+    session.write(values=[NewValue(2, "y")])
+    assert session.job(2).value == "x"
 
 
 # --- forgetting -------------------------------------------------------------------------------------------------------
@@ -391,6 +425,22 @@ def test_jobs_are_counted_by_method_and_state(session: Session) -> None:
         Tally(METHOD, SUCCEEDED, 1),
         Tally(OTHER, READY, 1),
     ]
+
+
+def test_what_waits_is_told_by_method(session: Session) -> None:
+    session.write(methods=[MethodOptionsRow(OTHER, b"")])
+    session.write(
+        appends=[
+            new_job(1, due_at=50.0, value="b"),
+            new_job(2, due_at=10.0, value="b"),
+            new_job(3, due_at=40.0, rank=5),
+            new_job(4, method=2, state=SCHEDULED, due_at=NOW + 99),
+            running(5, method=2),
+        ]
+    )
+    assert session.reader.backlogs() == [Backlog(METHOD, 0, 40.0)], "of each flow, the oldest counts"
+    session.write(agains=[again(5, method=2, state=int(SCHEDULED), due_at=NOW + 50)])
+    assert session.reader.backlogs() == [Backlog(METHOD, 0, 40.0), Backlog(OTHER, 1, None)]
 
 
 def test_flows_are_listed_page_by_page(session: Session) -> None:

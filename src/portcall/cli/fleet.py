@@ -11,6 +11,7 @@ from rich.table import Table
 
 from portcall.cli.connection import unreachable
 from portcall.cli.exits import FailedError
+from portcall.cli.fleet_jobs import jobs_as_json, jobs_table
 from portcall.cli.nearest import NamingGroup
 from portcall.cli.options import as_json, hub_access
 from portcall.cli.output import console, duration, fits, table
@@ -34,6 +35,8 @@ class Column(NamedTuple):
     heading: str
     text: Callable[[WorkerStatus], str]
     is_essential: bool = True
+    is_of_jobs: bool = False
+    """Shown where the hub keeps jobs."""
 
 
 @click.group(cls=NamingGroup, invoke_without_command=True)
@@ -53,26 +56,31 @@ Examples:
 @hub_access
 @as_json
 def ls(*, access: Access, is_json: bool) -> None:
-    """List the workers that are attached to the hub.
+    """List the workers of the hub, and its jobs.
 
     A worker is ready, draining (it finishes its calls and takes no new ones) or suspended (its connection dropped, and
     it may come back and go on). IMAGE is the digest of its image if whoever started it has said that (PORTCALL_IMAGE),
     else the build that 'portcall image inspect' shows; COMMIT has a * where the tree had changes. PROCESSES is for
     workers with a supervisor: how many it has, and how many of these are starting, draining or blocked (they live and
-    do not answer). ENDED counts the calls that the worker has ended, UP the time since it came. A terminal that is too
-    narrow for all columns gets those that matter most; --json has all.
+    do not answer). RUNNING counts what the worker runs, JOBS how many of that are jobs; ENDED counts the calls that it
+    has ended, UP the time since it came. A terminal that is too narrow for all columns gets those that matter most;
+    --json has all.
+
+    Below are the jobs, by method: READY wait for a slot or a limit, the OLDEST for so long; RETRYING wait for their
+    next attempt, LATER for their time or for other jobs. FAILED are kept for 'portcall jobs retry', those of the LAST
+    HOUR were counted since the hub started.
     """
     target = access.target
     fleet = ask_fleet(access)
     refusals = {field.name: getattr(fleet.refusals, field.name) for field in Refusals.DESCRIPTOR.fields}
     if is_json:
-        workers = [_as_json(worker) for worker in fleet.workers]
-        click.echo(json.dumps({"hub": target, "workers": workers, "refusals": refusals}, indent=2))
+        click.echo(json.dumps({"hub": target, **_fleet_as_json(fleet), "refusals": refusals}, indent=2))
         return
     if fleet.workers:
-        _print_table(fleet.workers)
+        _print_table(fleet)
     else:
         click.echo(f"No workers on the hub at {target}\nStart one:  portcall worker app:worker --hub {target}")
+    _print_jobs(fleet)
     if any(refusals.values()):
         counts = ", ".join(f"{count} {name.upper()}" for name, count in refusals.items() if count)
         click.echo(f"Refused since the hub started: {counts}. Its log says whom")
@@ -162,10 +170,16 @@ COLUMNS = (
     Column("PROCESSES", lambda worker: processes(worker.processes)),
     Column("SLOTS", lambda worker: str(worker.slots)),
     Column("RUNNING", lambda worker: str(worker.running)),
+    Column("JOBS", lambda worker: str(worker.jobs), is_of_jobs=True),
     Column("ENDED", lambda worker: str(worker.ended)),
     Column("UP", lambda worker: duration(worker.attached_s)),
     Column("SERVICES", lambda worker: "\n".join(worker.services)),
 )
+
+
+def _fleet_as_json(fleet: ListWorkersReply) -> dict[str, object]:
+    jobs = {"keeps_jobs": fleet.keeps_jobs, "jobs": jobs_as_json(fleet.jobs), "jobs_fault": fleet.jobs_fault}
+    return {"workers": [_as_json(worker) for worker in fleet.workers], **jobs}
 
 
 def _as_json(worker: WorkerStatus) -> dict[str, object]:
@@ -182,12 +196,22 @@ def _process_as_json(process: ProcessStatus) -> dict[str, object]:
     return values | {"state": process_state(process)}
 
 
-def _print_table(workers: Sequence[WorkerStatus]) -> None:
+def _print_table(fleet: ListWorkersReply) -> None:
     """Print all columns if they fit, else those that one cannot do without."""
     screen = console()
-    wide = _table(workers, COLUMNS)
+    columns = [column for column in COLUMNS if fleet.keeps_jobs or not column.is_of_jobs]
+    wide = _table(fleet.workers, columns)
     is_fitting = fits(screen, wide)
-    screen.print(wide if is_fitting else _table(workers, [column for column in COLUMNS if column.is_essential]))
+    screen.print(wide if is_fitting else _table(fleet.workers, [column for column in columns if column.is_essential]))
+
+
+def _print_jobs(fleet: ListWorkersReply) -> None:
+    if fleet.jobs_fault:
+        click.echo(f"\nHow many jobs wait cannot be told: {fleet.jobs_fault}")
+    jobs = jobs_table(fleet.jobs)
+    if jobs is not None:
+        click.echo()
+        console().print(jobs)
 
 
 def _table(workers: Sequence[WorkerStatus], columns: Sequence[Column]) -> Table:

@@ -13,6 +13,7 @@ import click
 
 from portcall._version import __version__
 from portcall.cli.backup import backup
+from portcall.cli.check import check
 from portcall.cli.collector import tune_collector
 from portcall.cli.ending import stop_signals
 from portcall.cli.exits import FailedError
@@ -45,7 +46,7 @@ _CONFIG = HubConfig()
 
 @click.group(
     invoke_without_command=True,
-    subcommand_metavar="[backup FILE]",
+    subcommand_metavar="[backup FILE | check FILE]",
     epilog="""\b
 Examples:
   portcall hub                                     this machine only
@@ -55,6 +56,7 @@ Examples:
   portcall hub --listen 0.0.0.0:7070 --tls-cert hub.pem --tls-key hub.key
       --token-file tokens                          any network
   portcall hub backup copy.db                      a copy of its jobs
+  portcall hub check copy.db                       is the file sound?
 
 Certificates and tokens are taken from their files anew when these change. Instead of --token-file, PORTCALL_TOKEN may
 hold one token that is good for workers and clients. docs/security.md shows how to make all of it.
@@ -128,6 +130,14 @@ With --json the hub prints one line to stdout, when it is ready:
     metavar="N",
     default=_CONFIG.job_limits.ended_max,
     variable="PORTCALL_HUB_JOBS_KEPT_MAX",
+)
+@setting(
+    "--job-share",
+    "While calls wait for slots, jobs have one slot of so many, and at least one.",
+    type=count,
+    metavar="N",
+    default=_CONFIG.limits.job_share,
+    variable="PORTCALL_HUB_JOB_SHARE",
 )
 @setting(
     "--insecure",
@@ -244,6 +254,7 @@ def hub(
     store: Path | None,
     adopt: float,
     jobs_kept_max: int,
+    job_share: int,
     drain: float,
     grace: float,
     worker_wait: float,
@@ -277,7 +288,10 @@ def hub(
         link_bytes_max=link_bytes_max,
         liveness=Liveness(ping_interval_s=ping_interval),
         limits=CallLimits(
-            calls_waiting_max=queue_max, bytes_waiting_max=queue_bytes_max, worker_wait_max_s=worker_wait
+            calls_waiting_max=queue_max,
+            bytes_waiting_max=queue_bytes_max,
+            worker_wait_max_s=worker_wait,
+            job_share=job_share,
         ),
     )
     start_logging(log_level)
@@ -285,6 +299,7 @@ def hub(
 
 
 hub.add_command(backup)
+hub.add_command(check)
 
 
 async def _serve(config: HubConfig, *, drain_s: float, is_json: bool) -> None:

@@ -3,18 +3,25 @@
 A hub's jobs are a caller like any other, with a port of their own. What differs:
 
 * An attempt goes to a free slot or nowhere: it stands in no line, and is refused for no limit. Whoever opens attempts
-  asks for the free slots first (`free_slots`). There are some only where no call waits, so calls come first and
-  attempts take what calls leave; an attempt that runs is never stopped to make room for a call.
+  asks for the free slots first (`free_slots`). Where calls wait there are none, so calls come first and attempts take
+  what calls leave; an attempt that runs is never stopped to make room for a call.
+* Calls that never stop waiting would so starve jobs. Hence the share (`CallLimits.job_share`): whoever opens attempts
+  says for which methods (`sought`), and once in a round, which is as many slots becoming free as these workers have,
+  it is looked how many run attempts. What is missing to the share is kept from the next slots that become free, and
+  offered by `free_slots`. What was offered and not taken goes back to calls (`take_back`). So jobs always go on, and
+  calls lose no more than the share.
 * `lost` tells that a worker is gone, or had not begun and gave the attempt back. An `End` is always the handler's word.
 * A cancelled attempt ends when its worker says so. Nobody but the worker and its death ends an attempt.
 * An attempt can go on that a worker has kept over the end of a session, of which this switchboard knows nothing
   (`adopt`).
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from portcall.core.calls import ABANDONED, RUNNING, WORKER_ENDED, Call, ClientPort, FrameSink, WorkerPort
+from portcall.core.pools import Pool
 from portcall.core.refusals import CANCELLED, DEADLINE_EXCEEDED, refusal
 from portcall.core.switchboard import DEADLINE_S_MAX, Switchboard
 from portcall.errors import ProtocolError
@@ -89,7 +96,19 @@ class AttemptSwitchboard(Switchboard):
         """
         if self.is_closing:
             return []
-        return [(methods, free) for methods, pool in self._routes.pools.items() if (free := pool.free_slots)]
+        free = []
+        for methods, pool in self._routes.pools.items():
+            pool.offered = len(pool.apart)
+            if count := pool.free_slots + pool.offered:
+                free.append((methods, count))
+        return free
+
+    def take_back(self, now: float) -> None:
+        """Give calls the slots that were kept for attempts and offered, and that none has taken."""
+        for pool in self._routes.pools.values():
+            for _ in range(pool.offered):
+                self._give_slot(pool, pool.apart.popleft(), now)
+            pool.offered = 0
 
     def adopt(
         self,
@@ -156,6 +175,7 @@ class AttemptSwitchboard(Switchboard):
             call.up_credit -= frame_cost(len(message))
         worker = self._take_slot(call.method)
         if worker is None:
+            self._owe(call.method, 1)
             client.sink.lost((call_id,), None, is_begun=False)
             return
         client.calls[call_id] = call
@@ -198,16 +218,67 @@ class AttemptSwitchboard(Switchboard):
         for worker, columns in sent.items():
             worker.send(many_opens(shared, *columns), sum(map(len, columns[1])) + extra)
         if slotless:
+            self._owe(method, len(slotless))
             client.sink.lost(slotless, None, is_begun=False)
 
     def _take_slot(self, method: str) -> WorkerPort | None:
-        """Take a free slot for an attempt, if there is one."""
+        """Take a free slot for an attempt, if there is one; first those that were kept for one."""
         route = self._routes.known.get(method)
-        worker = None if route is None or self.is_closing else route.best_worker()
+        if route is None or self.is_closing:
+            return None
+        for pool in route.pools:
+            if pool.apart:
+                pool.offered = max(0, pool.offered - 1)
+                return pool.apart.popleft()
+        worker = route.best_worker()
         if worker is not None:
             assert worker.pool is not None
             worker.pool.change_free(worker, -1)
         return worker
+
+    # --- the share of jobs where calls wait ---------------------------------------------------------------------------
+
+    def _set_apart(self, pool: Pool, worker: WorkerPort) -> bool:
+        if not pool.owed:
+            pool.freed += 1
+            if pool.freed < max(pool.round, self._limits.job_share):
+                return False
+            pool.freed = 0
+            pool.owed = 0 if pool.is_granted else self._missing(pool)
+            pool.is_granted = False
+        is_good = worker.free >= 0 and worker.is_taking_calls and not self.sought.isdisjoint(worker.methods)
+        if not pool.owed or not is_good:
+            return False
+        pool.owed -= 1
+        pool.apart.append(worker)
+        self._tell_free()
+        return True
+
+    def _owe(self, method: str, count: int) -> None:
+        """Keep the next slots for attempts that found theirs taken by calls: what this round has for them, at once."""
+        route = self._routes.known.get(method)
+        for pool in () if route is None else route.pools:
+            if not pool.is_granted and not pool.owed:
+                pool.owed = min(count, self._missing(pool))
+                pool.is_granted = pool.owed > 0
+
+    def _missing(self, pool: Pool) -> int:
+        """Return how many slots jobs lack to their share, and begin a round. It costs as much as a round is long."""
+        slots = pool.round = sum(worker.slots for worker in pool.workers)
+        share = self._limits.job_share
+        if not share:
+            return 0
+        running = sum(isinstance(call, AttemptCall) for worker in pool.workers for call in worker.calls.values())
+        return max(0, max(1, slots // share) - running - len(pool.apart))
+
+    def _withdraw(self, worker: WorkerPort, now: float) -> None:
+        pool = worker.pool
+        if pool is not None and worker in pool.apart:
+            kept = len(pool.apart)
+            pool.apart = deque(other for other in pool.apart if other is not worker)
+            pool.offered = min(pool.offered, len(pool.apart))
+            pool.change_free(worker, kept - len(pool.apart))
+        super()._withdraw(worker, now)
 
     def _watch_timeout(self, call: Call, timeout_us: int, now: float) -> None:
         if self._watches_timeouts and timeout_us and timeout_us < DEADLINE_S_MAX * 1e6:

@@ -19,6 +19,10 @@ class CallLimits:
     settle_s: float = 3.0
     """After a start, how long a method that no worker has shown yet may still be on its way."""
 
+    job_share: int = 8
+    """While calls wait, jobs that wait too get one slot of so many, and at least one of all that serve a method; 0 for
+    none, so that jobs have what calls leave."""
+
     retry_delay_s: float = 0.5
     """What RetryInfo advises a refused caller to wait."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from portcall.core.calls import GIVEN_BACK, Call, WorkerPort
 from portcall.core.deadlines import Deadlines
 from portcall.core.limits import CallLimits
-from portcall.core.pools import Route
+from portcall.core.pools import Pool, Route
 from portcall.core.refusals import UNIMPLEMENTED, never_brought, none_came, overload, refusal
 from portcall.core.routes import Routes
 from portcall.protos.link_rules import FRAME_COST_BYTES_MIN, detached
@@ -28,6 +28,8 @@ class Lines(ABC):
         self.calls_running = 0
         self.bytes_waiting = 0
         self.calls_refused = 0
+        self.sought: frozenset[str] = frozenset()
+        """Methods whose jobs wait for nothing but a slot. These get a share of what becomes free."""
         self.on_free: Callable[[], None] | None = None
         """Called once, and not again until it is set anew, when there are free slots that no call waits for; also where
         there were some. It must not call the switchboard."""
@@ -150,12 +152,21 @@ class Lines(ABC):
         """Give a slot that became free to the next waiting call, or back to the pool."""
         pool = worker.pool
         assert pool is not None
+        if self.sought and self._set_apart(pool, worker):
+            return
+        self._give_slot(pool, worker, now)
+
+    def _give_slot(self, pool: Pool, worker: WorkerPort, now: float) -> None:
         if pool.turns and worker.free >= 0 and worker.is_taking_calls:
             self._serve(pool.turns.take(), worker, now)
         else:
             pool.change_free(worker, 1)
             if self.on_free is not None:
                 self._tell_free()
+
+    def _set_apart(self, pool: Pool, worker: WorkerPort) -> bool:
+        """Keep a slot that became free for an attempt, if one is due; return whether it was."""
+        return False
 
     def _tell_free(self) -> None:
         on_free, self.on_free = self.on_free, None

@@ -1,6 +1,6 @@
 """Workers with free slots, and which of them has the most."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from portcall.core.calls import WorkerPort
@@ -57,7 +57,20 @@ class Pool:
     kept outside the buckets for as long as it has more free slots than all others, and then costs nothing to find.
     """
 
-    __slots__ = ("_best", "_buckets", "_most", "routes", "turns", "workers")
+    __slots__ = (
+        "_best",
+        "_buckets",
+        "_most",
+        "apart",
+        "freed",
+        "is_granted",
+        "offered",
+        "owed",
+        "round",
+        "routes",
+        "turns",
+        "workers",
+    )
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
@@ -68,6 +81,19 @@ class Pool:
         """Those with free slots, but for the best. No bucket is empty."""
         self._most = 0
         """The highest bucket there is, or one that was above it; 0 if there never was one."""
+        # What jobs get where calls wait; see `portcall.core.attempts`.
+        self.apart: deque[WorkerPort] = deque()
+        """Workers with a slot that is kept for an attempt, one entry for each slot; it counts as taken."""
+        self.offered = 0
+        """How many of these, from the left, attempts were offered."""
+        self.owed = 0
+        """How many of the next slots that become free are to be kept."""
+        self.freed = 0
+        """Slots that have become free in this round."""
+        self.round = 0
+        """How many make a round."""
+        self.is_granted = False
+        """Whether attempts have had the share of this round before its end."""
 
     @property
     def free_slots(self) -> int:

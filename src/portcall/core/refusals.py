@@ -2,7 +2,8 @@
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import RetryInfo
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from portcall.core.limits import CallLimits
@@ -24,6 +25,15 @@ INTERNAL = 13
 UNAVAILABLE = 14
 STATUS_CODE_MAX = 16
 
+REASON_DOMAIN = "portcall"
+"""Whose reasons these are, in `google.rpc.ErrorInfo`."""
+
+STORE_FULL = "STORE_FULL"
+STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+STORE_DAMAGED = "STORE_DAMAGED"
+HUB_CLOSING = "HUB_CLOSING"
+"""Reasons why a hub that can be reached keeps no jobs now. None of them leaves a doubt: nothing was stored."""
+
 
 def refusal(status: int, details: str) -> End:
     """Return an end without trailers."""
@@ -32,13 +42,29 @@ def refusal(status: int, details: str) -> End:
 
 def overload(details: str, retry_delay_s: float) -> End:
     """Return RESOURCE_EXHAUSTED with a `google.rpc.RetryInfo`, as rich errors of gRPC carry it."""
+    return _rich(RESOURCE_EXHAUSTED, details, _retry_info(retry_delay_s))
+
+
+def explained(status: int, details: str, reason: str, retry_delay_s: float | None = None) -> End:
+    """Return an end with a `google.rpc.ErrorInfo` that says why for programs, and perhaps when to try again."""
+    delays = [] if retry_delay_s is None else [_retry_info(retry_delay_s)]
+    return _rich(status, details, *delays, ErrorInfo(reason=reason, domain=REASON_DOMAIN))
+
+
+def _retry_info(retry_delay_s: float) -> RetryInfo:
     delay = Duration()
     delay.FromNanoseconds(int(retry_delay_s * 1e9))
-    detail = Any()
-    detail.Pack(RetryInfo(retry_delay=delay))
-    rich = Status(code=RESOURCE_EXHAUSTED, message=details, details=[detail])
+    return RetryInfo(retry_delay=delay)
+
+
+def _rich(status: int, details: str, *infos: Message) -> End:
+    packed = []
+    for info in infos:
+        packed.append(Any())
+        packed[-1].Pack(info)
+    rich = Status(code=status, message=details, details=packed)
     return End(
-        status=RESOURCE_EXHAUSTED,
+        status=status,
         details=details,
         trailers=[Metadatum(key="grpc-status-details-bin", value=rich.SerializeToString())],
     )

@@ -26,6 +26,10 @@ class Board:
         """Return the reading of the switchboard's clock, in seconds."""
         return self._loop.time()
 
+    def take_back(self) -> None:
+        """Give calls the slots that were kept for attempts; see `AttemptSwitchboard.take_back`."""
+        self.switchboard.take_back(self._loop.time())
+
     async def wait_quiet(self, timeout_s: float) -> None:
         """Wait until no call runs or waits, at most this long."""
         quiet = self._quiet = self._loop.create_future()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from portcall.contract.contract import Contract
 from portcall.contract.registry import ContractRegistry
+from portcall.core.attempts import AttemptCall
 from portcall.core.calls import WorkerPort
 from portcall.errors import ProtocolError
 from portcall.protos.portcall.v1.fleet_pb2 import WorkerStatus
@@ -114,6 +115,7 @@ def _status(member: FleetMember, reported: KeptReport | None, now: float) -> Wor
         python=environment.python,
         slots=port.slots,
         running=len(port.calls),
+        jobs=sum(isinstance(call, AttemptCall) for call in port.calls.values()),
         ended=port.ended,
         attached_s=now - member.attached_at,
         services=member.contract.services,

@@ -11,9 +11,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from portcall.contract.registry import ContractRegistry
+from portcall.errors import PortcallError
 from portcall.hub.board import Board
 from portcall.hub.fleet import Fleet
 from portcall.hub.guard import Guard
+from portcall.hub.jobs.hosting import HubJobs
 from portcall.protos.portcall.v1 import fleet_pb2, jobs_pb2, link_pb2, options_pb2
 
 HUB_SERVICES = (
@@ -170,8 +172,9 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the packa
 class FleetService:
     """portcall.v1.Fleet."""
 
-    def __init__(self, fleet: Fleet, board: Board, guard: Guard | None = None) -> None:
+    def __init__(self, fleet: Fleet, board: Board, jobs: HubJobs, guard: Guard | None = None) -> None:
         self._fleet = fleet
+        self._jobs = jobs
         self._board = board
         self._guard = guard
 
@@ -186,9 +189,16 @@ class FleetService:
 
     async def _list_workers(self, _: fleet_pb2.ListWorkersRequest, __: Context) -> fleet_pb2.ListWorkersReply:
         refusals = None if self._guard is None else self._guard.refusals
-        return fleet_pb2.ListWorkersReply(
-            workers=self._fleet.statuses(self._board.now), refusals=None if refusals is None else _refusals(refusals)
+        reply = fleet_pb2.ListWorkersReply(
+            workers=self._fleet.statuses(self._board.now),
+            refusals=None if refusals is None else _refusals(refusals),
+            keeps_jobs=self._jobs.keeper is not None,
         )
+        try:
+            reply.jobs.extend(await self._jobs.overview())
+        except PortcallError as error:
+            reply.jobs_fault = str(error)
+        return reply
 
 
 def _refusals(counts: Mapping[grpc.StatusCode, int]) -> fleet_pb2.Refusals:

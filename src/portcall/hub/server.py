@@ -143,7 +143,7 @@ class Hub:
         """Return what answers native calls, behind a guard if there is one."""
         registry = self._fleet.registry
         answering = (
-            FleetService(self._fleet, self._board, self._guard).handler(),
+            FleetService(self._fleet, self._board, self._jobs, self._guard).handler(),
             self._jobs.handler(),
             *Reflection(registry).handlers(),
         )

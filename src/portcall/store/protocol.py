@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from portcall.core.jobs.batch import Batch, ScheduleRow, Stored, Written
-from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
+from portcall.core.jobs.rows import AttemptRow, Backlog, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
 from portcall.core.jobs.states import JobState
 
 
@@ -45,6 +45,9 @@ class Reader(Protocol):
     def tallies(self) -> list[Tally]:
         """Return how many jobs there are, by method and state, in this order; without zeros."""
 
+    def backlogs(self) -> list[Backlog]:
+        """Return what waits, by method; without those of which nothing does. A look has a bounded cost."""
+
     def schedules(self) -> list[ScheduleRow]:
         """Return all schedules, by name."""
 
@@ -73,6 +76,10 @@ class Store(Protocol):
         """Copy all that is committed to a new file that can be opened as a store, while others write.
 
         May be called from any thread.
+
+        Raises:
+            StoreDamagedError: what would be copied is not what a store wrote; there is no copy of it.
+            StoreUnavailableError: it cannot be made.
         """
 
     def close(self) -> None:

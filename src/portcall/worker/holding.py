@@ -3,17 +3,20 @@
 Theory of operation. An attempt has two ids: that of its call on the link, which is another one after each new session,
 and one that it keeps here, by which it is known to what runs it. What runs it has this class for a link, and notices
 nothing of sessions: its frames are passed on if there is a call to pass them on to, and what the hub must not miss is
-kept here until the hub says that it is on its disk: replies until `Kept`, checkpoints until `Kept`, the end until
-`Recorded`. A later session begins with all attempts of the earlier ones detached; the hub adopts each or releases it.
+kept here until the hub says that it is on its disk: replies until `Kept`, checkpoints until `Kept` (beyond the end of
+an attempt that another one may follow), the end until `Recorded`. What is merely good to know, progress and lines of a
+log, is kept while there is no hub to hear it. A later session begins with all attempts of the earlier ones detached;
+the hub adopts each or releases it.
 
 Sans-I/O. What is kept is bounded: replies by the credit that an attempt is granted here (a window of `WINDOW_BYTES`),
-one checkpoint each, and ends by `ENDS_BYTES_MAX`.
+one checkpoint and the latest progress each, lines by `notes.LINES_MAX` and `notes.LINES_BYTES_MAX`, and ends by
+`ENDS_BYTES_MAX`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from portcall.core.calls import WorkerPort
-from portcall.core.refusals import CANCELLED, UNAVAILABLE, refusal
+from portcall.core.refusals import CANCELLED, OK, UNAVAILABLE, refusal
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import many_opens, metadata_bytes
 from portcall.protos.portcall.v1.link_pb2 import (
@@ -28,6 +31,7 @@ from portcall.protos.portcall.v1.link_pb2 import (
 )
 from portcall.wire.limits import TURN_BYTES_MIN
 from portcall.wire.link import Link
+from portcall.worker.notes import KeptNotes, Room
 from portcall.worker.replies import KeptReplies
 
 ENDS_BYTES_MAX = 67_108_864
@@ -65,6 +69,7 @@ class Held:
     """How many have gone to the call of the moment."""
     is_checkpoint_sent = False
     """Whether the one that is not kept has."""
+    notes: KeptNotes | None = None
     reply: bytes | None = None
     end: End | None = None
     """It is over if one of these is set; OK if it is `reply`."""
@@ -97,6 +102,7 @@ class Holding:
         self._over: dict[int, Held] = {}
         """Those that are over and not recorded, the oldest first, by their job."""
         self._over_bytes = 0
+        self._notes_room = Room()
         self._by_call: dict[int, Held] = {}
         self._leaving_words = ""
         self.on_empty: Callable[[], None] | None = None
@@ -233,6 +239,9 @@ class Holding:
         if held.replies is not None:
             assert self._link is not None
             held.replies.attach(call_id, self._link.send, attempt.replies)
+        if held.notes is not None:
+            for frame in held.notes.frames(call_id):
+                self._pass(held, frame, frame.ByteSize())
         # The hub may have kept replies of which it could not tell any more.
         self._grant(held)
         self._deliver(held)
@@ -268,12 +277,14 @@ class Holding:
             return
         del self._by_job[held.job]
         self._by_call.pop(held.call_id, None)
+        _close_notes(held)
         self._run((Frame(call_id=held.id, cancel=Cancel()),))
 
     def _forget_end(self, held: Held) -> None:
         del self._over[held.job]
         self._by_call.pop(held.call_id, None)
         self._over_bytes -= held.cost
+        _close_notes(held)
 
     # --- what is said by what runs them -------------------------------------------------------------------------------
 
@@ -312,8 +323,8 @@ class Holding:
             held.checkpoint_at = held.offset if held.replies is None else held.replies.count
             held.checkpoints += 1
             self._deliver(held)
-        elif kind in {"progress", "log"} and held.call_id:
-            self._pass(held, frame, message_bytes)
+        elif kind in {"progress", "log"}:
+            self._take_note(held, frame, message_bytes)
 
     def send_ahead(self, frame: Frame, /) -> None:
         """Take a grant for the request of an attempt."""
@@ -341,6 +352,16 @@ class Holding:
             end.cause = End.CAUSE_DIED if is_begun else End.CAUSE_HANDED_BACK
             self._finish(held, end)
 
+    def _take_note(self, held: Held, frame: Frame, message_bytes: int) -> None:
+        """Pass progress or a line on, and keep what a later session has to hear."""
+        notes = held.notes = held.notes or KeptNotes(self._notes_room)
+        if frame.HasField("progress"):
+            notes.put_progress(frame.progress)
+        elif not held.call_id:
+            notes.put_line(frame.log)
+        if held.call_id:
+            self._pass(held, frame, message_bytes)
+
     def _pass(self, held: Held, frame: Frame, message_bytes: int) -> None:
         assert self._link is not None
         frame.call_id = held.call_id
@@ -354,8 +375,10 @@ class Holding:
         words = held.stop_words or self._leaving_words
         if end.status == CANCELLED and words and not held.is_cancelled:
             held.end.status, held.end.details = UNAVAILABLE, words
-        held.checkpoint, held.is_checkpoint_sent = None, False
+        if end.status == OK:
+            held.checkpoint, held.is_checkpoint_sent = None, False
         held.cost += held.end.ByteSize() + (0 if held.replies is None else held.replies.bytes_held)
+        held.cost += len(held.checkpoint or b"")
         self._deliver(held)
         self._keep_end(held)
 
@@ -410,3 +433,8 @@ class Holding:
         if self.on_empty is not None and self.is_empty:
             on_empty, self.on_empty = self.on_empty, None
             on_empty()
+
+
+def _close_notes(held: Held) -> None:
+    if held.notes is not None:
+        held.notes.close()

@@ -86,6 +86,8 @@ class ScriptedJobs:
     async def Wait(self, requests: AsyncIterator[pb.WaitRequest], context: Any) -> AsyncIterator[pb.WaitReply]:
         self.calls["Wait"] += 1
         async for request in requests:
+            if request.forget and not request.ids:
+                continue
             self.waited.append(len(request.ids))
             await self._before("Wait", context)
             await self.held.wait()

@@ -46,7 +46,7 @@ class SimHub:
         self.links, self.waiting, self.assigned, self._tick_at = {}, [], {}, None
         world = self._world
         self.engine = JobEngine(world.disk.stored(), self.now, world.schedule.rng, world.profile.limits)
-        self.know_contract()
+        self.knows_contract = False
         self.poke()
 
     def die(self) -> None:
@@ -59,7 +59,8 @@ class SimHub:
         self._world.hub_died()
 
     def know_contract(self) -> None:
-        """Take the options that the contract has now."""
+        """Take the options that the contract has now. The first worker brings it."""
+        self.knows_contract = True
         for method in METHODS:
             reader = bytes.decode if method in (BY_SITE, RATED) else None
             self.engine.know(method, self._world.options[method], reader, self.now)
@@ -180,6 +181,8 @@ class SimHub:
             return
         if not worker.is_alive or worker.link != link:
             return
+        if not self.knows_contract:
+            self.know_contract()
         known = list(pairs)
         old = [number for number, one in self.links.items() if one is worker]
         for number in old:

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from portcall.core.jobs.batch import AttemptOutcome, Batch, Flow, Written
+from portcall.core.jobs.batch import UNSORTED, AttemptOutcome, Batch, Flow, Written
 from portcall.core.jobs.effects import Effects
 from portcall.core.jobs.policy import override, parse_policy
 from portcall.core.jobs.ranks import SUSPECTS_AT_ONCE, suspicion_of
@@ -12,6 +12,7 @@ from portcall.protos.portcall.v1.options_pb2 import JobOverrides
 from tests.store.model import ModelJob
 
 from .ledger import JobRecord
+from .profile import BY_SITE, RATED
 from .workers import reply_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 REACHABLE: dict[JobState, set[JobState]] = {state: {state} for state in JobState}
 for (_before, _), _then in TRANSITIONS.items():
     REACHABLE[_before].add(_then)
+
+
+def site_of(method: str, job: ModelJob) -> str:
+    """What a job is limited by, whatever the store says."""
+    return job.request.decode() if method in (BY_SITE, RATED) else ""
 
 
 class Watch:
@@ -146,8 +152,8 @@ class Watch:
             mine = [job for job in held if job.method == ids.method]
             if self._world.is_contract_steady and policy.limit.running is not None:
                 assert len(mine) <= policy.limit.running, f"{len(mine)} of {name} are held"
-            for value in {job.value for job in mine}:
-                count = sum(job.value == value for job in mine)
+            for value in {site_of(name, job) for job in mine}:
+                count = sum(site_of(name, job) == value for job in mine)
                 if self._world.is_contract_steady and policy.limit_each.running is not None:
                     assert count <= policy.limit_each.running, f"{count} of {name} {value!r} are held"
             for level, at_once in enumerate(SUSPECTS_AT_ONCE):
@@ -164,7 +170,7 @@ class Watch:
             rate = parse_policy(self._world.options[name]).limit_each.rate
             if rate is None or not self._world.is_contract_steady or "clock_jumps" in self._world.profile.faults:
                 continue
-            starts = self._world.ledger.starts.setdefault((name, job.value), [])
+            starts = self._world.ledger.starts.setdefault((name, site_of(name, job)), [])
             starts.append(batch.now)
             recent = [at for at in starts if at > batch.now - rate.per_s]
             assert len(recent) <= rate.starts + rate.burst, (
@@ -222,6 +228,7 @@ class Watch:
             missing = {flow for flow in ready if flow.method == method.id} - {
                 Flow(method.id, *place) for place in is_in | parked
             }
+            missing -= {Flow(method.id, rank, UNSORTED) for rank in dispatch.unsorted._ranks.get(method.id, ())}
             assert not missing or not flows.is_whole, f"the engine has forgotten {missing}"
             for value in flows._parked:
                 opens_at = method.gate.opens_for(value, engine._now)

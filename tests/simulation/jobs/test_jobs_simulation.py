@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from portcall.core.jobs.attempts import Attempts
+from portcall.core.jobs.batch import Flow
+from portcall.core.jobs.dispatch import Dispatch
 from portcall.core.jobs.gates import Buckets, Gate
 from portcall.core.jobs.settling import Settling
 from portcall.core.jobs.telling import Tellings
@@ -64,6 +66,11 @@ def _settle_without_released(self: Settling) -> None:
     settle(self)
 
 
+def _claim_unsorted(self: Dispatch, flow: Flow) -> None:
+    self.by_id[flow.method].flows.add(flow.rank, flow.value)
+    self._turns.setdefault(flow.method, None)
+
+
 BREAKAGES: dict[str, tuple[int, type, str, Callable[..., object]]] = {
     "late ends count": (4, Attempts, "find", _find_any),
     "orphans are never given up": (4, Attempts, "give_up_orphans", lambda self: None),
@@ -72,6 +79,7 @@ BREAKAGES: dict[str, tuple[int, type, str, Callable[..., object]]] = {
     "values are always open": (2, Gate, "opens_for", lambda self, value, now: now),
     "suspects run together": (13, Gate, "lets_suspect", lambda self, suspicion: True),
     "released flows are forgotten": (1, Settling, "settle", _settle_without_released),
+    "jobs start under no value": (35, Dispatch, "has_ready", _claim_unsorted),
     "what was told is lost with the disk": (30, Tellings, "put_back", lambda self, tellings: None),
 }
 """What to break, and the seed of a world in which it was noticed; others are tried if it no longer is."""

@@ -338,7 +338,7 @@ class World:
         method = self.schedule.rng.choice(METHODS)
         self.is_contract_steady = False
         self.options[method] = options_of(method, self.schedule.rng)
-        if self.hub.is_up:
+        if self.hub.is_up and self.hub.knows_contract:
             self.hub.know_contract()
             self.hub.poke()
 

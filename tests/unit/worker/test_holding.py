@@ -7,7 +7,7 @@ import pytest
 from portcall.core.refusals import CANCELLED, OK, UNAVAILABLE
 from portcall.errors import ProtocolError
 from portcall.protos.link_rules import singly
-from portcall.protos.portcall.v1.jobs_pb2 import Progress
+from portcall.protos.portcall.v1.jobs_pb2 import LogLine, Progress
 from portcall.protos.portcall.v1.link_pb2 import (
     Cancel,
     Checkpoint,
@@ -19,6 +19,7 @@ from portcall.protos.portcall.v1.link_pb2 import (
     JobAttempt,
     Kept,
     Message,
+    Metadatum,
     Open,
     Opens,
     Recorded,
@@ -26,6 +27,7 @@ from portcall.protos.portcall.v1.link_pb2 import (
 )
 from portcall.wire.link import Link
 from portcall.worker import holding as module
+from portcall.worker import notes as notes_module
 from portcall.worker.holding import Holding
 
 METHOD = "/test.Service/Method"
@@ -226,6 +228,118 @@ def test_a_checkpoint_goes_behind_the_replies_before_it() -> None:
     assert [frame.WhichOneof("event") for frame in held.sent()] == ["checkpoint", "message"]
     held.take(Frame(call_id=1, kept=Kept(checkpoints=1, replies=2)))
     assert held.run[-1] == Frame(call_id=id_, kept=Kept(checkpoints=1))
+
+
+def test_a_checkpoint_that_nobody_has_is_told_before_the_end_that_makes_it_matter() -> None:
+    held = Held()
+    id_ = held.open(1, 70)
+    held.holding.detach()
+    held.holding.send(Frame(call_id=id_, checkpoint=Checkpoint(state=b"s")), 1)
+    held.holding.lost([id_], None, is_begun=True)
+    for call_id in (5, 6):
+        # The hub that heard it may die before it has stored it.
+        held.attach()
+        held.adopt(call_id, 70)
+        told = held.sent()
+        assert [frame.WhichOneof("event") for frame in told] == ["checkpoint", "end"]
+        assert told[0].checkpoint.state == b"s"
+    held.take(Frame(call_id=6, kept=Kept(checkpoints=1)))
+    held.attach()
+    held.adopt(7, 70)
+    assert [frame.WhichOneof("event") for frame in held.sent()] == ["end"]
+    held.take(Frame(recorded=Recorded(jobs=[70], attempts=[1])))
+    assert held.holding.is_empty
+
+
+def test_a_checkpoint_of_an_attempt_that_succeeded_is_of_no_use() -> None:
+    held = Held()
+    id_ = held.open(1, 70)
+    held.holding.detach()
+    held.holding.send(Frame(call_id=id_, checkpoint=Checkpoint(state=b"s")), 1)
+    held.holding.send(Frame(call_id=id_, end=End(trailers=[Metadatum(key="k", value=b"v")])))
+    held.attach()
+    held.adopt(2, 70)
+    assert [frame.WhichOneof("event") for frame in held.sent()] == ["end"]
+
+
+# --- what is told while nobody hears it -------------------------------------------------------------------------------
+
+
+def tell(held: Held, id_: int, *texts: str, done: float = 0.0) -> None:
+    for text in texts:
+        held.holding.send(Frame(call_id=id_, log=LogLine(level=20, text=text)))
+    if done:
+        held.holding.send(Frame(call_id=id_, progress=Progress(done=done)))
+
+
+def notes(frames: Sequence[Frame]) -> list[str | float]:
+    told = (frame for frame in frames if frame.WhichOneof("event") in {"log", "progress"})
+    return [frame.log.text if frame.HasField("log") else frame.progress.done for frame in told]
+
+
+def test_lines_and_progress_wait_for_the_hub_to_be_back() -> None:
+    held = Held()
+    id_ = held.open(1, 70)
+    tell(held, id_, "heard", done=1)
+    assert notes(held.sent()) == ["heard", 1.0]
+    held.holding.detach()
+    tell(held, id_, "one", done=2)
+    tell(held, id_, "two", done=3)
+    held.holding.end_ok(id_, b"")
+    held.attach()
+    held.adopt(2, 70)
+    told = held.sent()
+    assert (notes(told), list(ends(told))) == (["one", "two", 3.0], [2])
+    held.attach()
+    held.adopt(3, 70)
+    assert notes(held.sent()) == [3.0], "a line that was told once is not told again"
+
+
+def test_progress_that_a_lost_hub_may_not_have_stored_is_told_again() -> None:
+    held = Held()
+    id_ = held.open(1, 70)
+    tell(held, id_, done=1)
+    held.attach()
+    held.adopt(2, 70)
+    assert notes(held.sent()) == [1.0]
+
+
+def test_of_many_lines_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes_module, "LINES_MAX", 2)
+    held = Held()
+    id_ = held.open(1, 70)
+    held.holding.detach()
+    tell(held, id_, "a", "b", "c", "d")
+    held.attach()
+    held.adopt(2, 70)
+    told = notes(held.sent())
+    assert told == ["(lines left out here, which came while the hub was away: 2)", "c", "d"]
+
+
+def test_lines_of_all_attempts_have_a_bound_in_bytes_and_give_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes_module, "LINES_BYTES_MAX", 2 * (notes_module.LINE_OVERHEAD_BYTES + 1))
+    held = Held()
+    first, second, third = (held.open(number, 70 + number) for number in (1, 2, 3))
+    held.holding.detach()
+    tell(held, first, "a", "b", "c")
+    tell(held, second, "d")
+    held.attach()
+    held.adopt(4, 71)
+    held.adopt(5, 72)
+    by_call = {
+        call: notes([frame for frame in told if frame.call_id == call]) for told in [held.sent()] for call in (4, 5)
+    }
+    assert by_call[4][1:] == ["b", "c"]
+    assert by_call[5] == ["(lines left out here, which came while the hub was away: 1)"]
+    held.holding.detach()
+    tell(held, first, "e", "f")
+    held.attach()
+    held.take(Frame(release=Release(attempts=[HeldAttempt(job=71, number=1)])))
+    held.holding.detach()
+    tell(held, third, "g", "h")
+    held.attach()
+    held.adopt(6, 73)
+    assert notes(held.sent()) == ["g", "h"]
 
 
 def test_what_the_worker_stops_is_worth_another_try() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import grpc
 
-from portcall.client.jobs.errors import HubLostError
+from portcall.client.jobs.errors import HubLostError, reason_told
 from portcall.errors import ConfigurationError
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.wire.access import Access
@@ -124,6 +124,9 @@ class HubConnections:
         try:
             yield connection.service
         except grpc.aio.AioRpcError as error:
+            told = reason_told(error)
+            if told and error.code() in LOST:
+                raise HubLostError(error.code(), error.details() or "", was_sent=False, reason=told) from None
             if error.code() in LOST or is_reason_lost(error):
                 self._retire(connection)
                 words = f"The hub at {self._access.target} is lost: {reason(error.details() or '')}"

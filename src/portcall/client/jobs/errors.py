@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 
 from portcall.protos.portcall.v1.jobs_pb2 import MetadataEntry
-from portcall.wire.metadata import from_frame
+from portcall.wire.metadata import STATUS_DETAILS_KEY, from_frame
 from portcall.wire.status import status_code
+
+REASON_DOMAIN = "portcall"
+"""Whose reasons these are."""
 
 
 class _Error(grpc.aio.AioRpcError):
@@ -51,28 +57,60 @@ class SubmitError(_Error):
     """
 
     def __init__(
-        self, code: grpc.StatusCode, details: str, *, is_unknown: bool = False, results: Sequence[Any] = ()
+        self,
+        code: grpc.StatusCode,
+        details: str,
+        *,
+        is_unknown: bool = False,
+        reason: str = "",
+        results: Sequence[Any] = (),
     ) -> None:
         super().__init__(code, details)
+        self.reason = reason
+        """Why a hub that could be reached stored nothing: `STORE_FULL`, `STORE_UNAVAILABLE`, `STORE_DAMAGED` or
+        `HUB_CLOSING`. Empty if the hub is lost, or the job itself is at fault."""
         self.is_unknown = is_unknown
         """The hub was lost before it answered: the job may be stored or not."""
         self.results = results
 
     def __reduce__(self) -> Any:
         """Cross to another process, without the jobs: they belong to a channel of this one."""
-        return _submit_error, (self.code().value[0], self.details(), self.is_unknown)
+        return _submit_error, (self.code().value[0], self.details(), self.is_unknown, self.reason)
 
 
 class HubLostError(_Error):
-    """The hub could not be asked. `was_sent` tells whether the question may have reached it all the same."""
+    """The hub could not be asked, or cannot store now, for the `reason` that it gives.
 
-    def __init__(self, code: grpc.StatusCode, details: str, *, was_sent: bool) -> None:
+    `was_sent` tells whether what it was asked may have been done all the same.
+    """
+
+    def __init__(self, code: grpc.StatusCode, details: str, *, was_sent: bool, reason: str = "") -> None:
         super().__init__(code, details)
         self.was_sent = was_sent
+        self.reason = reason
 
 
-def _submit_error(status: int, details: str, is_unknown: bool) -> SubmitError:
-    return SubmitError(status_code(status), details, is_unknown=is_unknown)
+def reason_told(error: grpc.aio.AioRpcError) -> str:
+    """Return the reason that a hub gives in a `google.rpc.ErrorInfo` for not storing now; empty if it gives none."""
+    for key, value in error.trailing_metadata() or ():
+        if key == STATUS_DETAILS_KEY and isinstance(value, bytes):
+            return _reason_in(value)
+    return ""
+
+
+def _reason_in(serialised: bytes) -> str:
+    try:
+        for detail in Status.FromString(serialised).details:
+            info = ErrorInfo()
+            if detail.Unpack(info) and info.domain == REASON_DOMAIN:
+                return str(info.reason)
+    except DecodeError:
+        pass
+    return ""
+
+
+def _submit_error(status: int, details: str, is_unknown: bool, reason: str) -> SubmitError:
+    return SubmitError(status_code(status), details, is_unknown=is_unknown, reason=reason)
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
 import grpc
 
 from portcall.client.jobs.connections import PATIENCE_S, HubConnections, JobsService
-from portcall.client.jobs.errors import HubLostError, SubmitError
+from portcall.client.jobs.errors import HubLostError, SubmitError, reason_told
 from portcall.client.jobs.handles import AnyJob
 from portcall.errors import ConfigurationError
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
@@ -234,7 +234,9 @@ class Submitter(Generic[JobT]):
             return [self._failure(batch, error)] * len(batch.message.jobs)
         make = self._make
         return [
-            make(job.id, job.existed) if job.id else SubmitError(status_code(job.status), job.details)
+            make(job.id, job.existed)
+            if job.id
+            else SubmitError(status_code(job.status), job.details, reason=job.reason)
             for job in submitted
         ]
 
@@ -250,8 +252,10 @@ class Submitter(Generic[JobT]):
 
     def _failure(self, batch: Batch, error: grpc.aio.AioRpcError) -> SubmitError:
         details = error.details() or ""
-        if not (isinstance(error, HubLostError) and error.was_sent):
-            return SubmitError(error.code(), details)
+        if not isinstance(error, HubLostError):
+            return SubmitError(error.code(), details, reason=reason_told(error))
+        if not error.was_sent:
+            return SubmitError(error.code(), details, reason=error.reason)
         advice = UNKNOWN_ADVICE if not batch.is_repeatable else "They may be stored or not; submit them again"
         return SubmitError(
             error.code(), f"The hub was lost while it stored the jobs ({details}). {advice}", is_unknown=True
@@ -313,4 +317,4 @@ def check_all(results: Sequence[Any]) -> None:
         first = failed[0]
         details = f"{len(failed):,} of {len(results):,} jobs were not submitted. The first: {first.details()}"
         is_unknown = any(each.is_unknown for each in failed)
-        raise SubmitError(first.code(), details, is_unknown=is_unknown, results=results)
+        raise SubmitError(first.code(), details, is_unknown=is_unknown, reason=first.reason, results=results)

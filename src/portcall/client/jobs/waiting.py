@@ -100,6 +100,8 @@ class Waiter:
         self._connections = connections
         self._wanted: dict[str, list[Waiting]] = {}
         self._new: list[str] = []
+        self._gone: list[str] = []
+        """Jobs that nobody waits for any more, of which the stream does not know that yet."""
         self._is_new = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._rng = random.Random()
@@ -116,7 +118,11 @@ class Waiter:
                 waiting.futures = []
             waiting.futures.append(future)
             self._want([waiting])
-            await future
+            try:
+                await future
+            except asyncio.CancelledError:
+                self._give_up(waiting, future)
+                raise
 
     def look_ahead(self, waiting: Waiting) -> None:
         """Want some of the jobs behind one that is awaited. The next are due when half of them have been awaited."""
@@ -167,6 +173,19 @@ class Waiter:
             self._is_new.set()
             self.resume()
 
+    def _give_up(self, waiting: Waiting, future: asyncio.Future[None]) -> None:
+        """Want it no more if nobody else does, and let the hub forget it too."""
+        if waiting.futures is not None and future in waiting.futures:
+            waiting.futures.remove(future)
+        wanting = self._wanted.get(waiting.id)
+        if waiting.futures or not wanting or waiting not in wanting:
+            return
+        wanting.remove(waiting)
+        if not wanting:
+            del self._wanted[waiting.id]
+            self._gone.append(waiting.id)
+            self._is_new.set()
+
     async def _run(self) -> None:
         """Follow the stream for as long as something is wanted."""
         backoff, attempt = Backoff(), 0
@@ -211,16 +230,21 @@ class Waiter:
 
     async def _requests(self) -> AsyncIterator[pb.WaitRequest]:
         """Yield all that is wanted, and then what is new."""
-        ids = list(self._wanted)
+        ids, gone = list(self._wanted), list[str]()
         self._new.clear()
+        self._gone.clear()
         while True:
             self._is_new.clear()
+            # What is gone goes first, since it may be wanted again.
+            for start in range(0, len(gone), IDS_MAX):
+                yield pb.WaitRequest(forget=gone[start : start + IDS_MAX])
             for start in range(0, len(ids), IDS_MAX):
                 yield pb.WaitRequest(ids=ids[start : start + IDS_MAX])
-            if not self._new:
+            if not (self._new or self._gone):
                 await self._is_new.wait()
-            ids = self._new[:]
+            ids, gone = [job for job in self._new if job in self._wanted], self._gone[:]
             self._new.clear()
+            self._gone.clear()
 
     async def _mind(self, service: JobsService, stream: Any) -> None:
         """End a stream whose hub does not answer any more, or that nobody needs."""
@@ -262,6 +286,7 @@ class Waiter:
         """Tell everybody who awaits."""
         wanted, self._wanted = self._wanted, {}
         self._new.clear()
+        self._gone.clear()
         for waitings in wanted.values():
             for waiting in waitings:
                 waiting.fail(error)

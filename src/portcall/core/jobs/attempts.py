@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from portcall.core.jobs.backoff import Chance
 from portcall.core.jobs.batch import Again, AttemptOutcome, End, Flow, HeldJob, row_of
+from portcall.core.jobs.causes import ASKED
 from portcall.core.jobs.policy import Policy
 from portcall.core.jobs.ranks import priority_of, rank_of
 from portcall.core.jobs.states import CANCELLING, ENDED, RUNNING, SUCCEEDED, JobState, after
@@ -27,6 +28,7 @@ class Attempt:
     """One execution of a job."""
 
     __slots__ = (
+        "cause",
         "deadline",
         "deaths",
         "ending",
@@ -56,6 +58,8 @@ class Attempt:
         self.deaths = 0
         self.state = RUNNING
         """As the store has it."""
+        self.cause = ASKED
+        """Why it is to stop, if it is CANCELLING."""
         self.is_counted = True
         """Whether it counts against the limits of its method."""
         self.is_orphan = False
@@ -83,6 +87,8 @@ class Attempts:
         for row, policy in held:
             attempt = Attempt(row.id, row.attempt, Flow(row.method, row.rank, row.value), policy, row.started_at)
             attempt.failures, attempt.deaths, attempt.state = row.failures, row.deaths, row.state
+            if row.state is CANCELLING:
+                attempt.cause = row.details or ASKED
             attempt.note = max(attempt.note, row.notes)
             attempt.reply_count = row.replies
             attempt.is_orphan = True
@@ -171,7 +177,7 @@ def rows_of_ends(attempts: Sequence[Attempt], now: float, rng: Chance) -> tuple[
         if ending.outcome is AttemptOutcome.SUCCEEDED and not ending.details:
             ends.append(_success(attempt, ending))
             continue
-        verdict = judge(ending, attempt.state, attempt.failures, attempt.deaths, attempt.policy, rng)
+        verdict = judge(ending, attempt.state, attempt.failures, attempt.deaths, attempt.policy, rng, attempt.cause)
         state = after(attempt.state, verdict.event, attempt.job)
         was = int(attempt.state)
         flow, job, number = attempt.flow, attempt.job, attempt.number

@@ -25,6 +25,10 @@ row_of: Final = tuple.__new__
 """Makes a named tuple from a tuple of its fields, in half the time that its own constructor takes. For rows that are
 made by the ten thousand each second."""
 
+UNSORTED: Final = "\x1f"
+"""The value of a job that was submitted before its method's contract was known. It gets its own before it starts, so
+nothing ever runs under this one; no request has it (`values`)."""
+
 
 class Flow(NamedTuple):
     """Names a flow. The method is a store's number for it."""
@@ -103,7 +107,10 @@ class AttemptOutcome(IntEnum):
 
 
 class Again(NamedTuple):
-    """An attempt is over and another one may follow: the job is READY, or SCHEDULED until `due_at`."""
+    """An attempt is over and another one may follow: the job is READY, or SCHEDULED until `due_at`.
+
+    Of a job's attempts that were handed back the latest is kept: workers that come and go may hand it back without end.
+    """
 
     job: int
     attempt: int
@@ -181,6 +188,21 @@ class Claim(NamedTuple):
     most: int
 
 
+class Look(NamedTuple):
+    """Read the requests of the first ready jobs of a flow, `most` of them and about `bytes_max` bytes; one at least."""
+
+    flow: Flow
+    most: int
+    bytes_max: int
+
+
+class NewValue(NamedTuple):
+    """The value of a job that is READY and UNSORTED. Others are left alone."""
+
+    job: int
+    value: str
+
+
 class FlowPage(NamedTuple):
     """List the flows of a method that have ready jobs, in order of (rank, value), behind the one given."""
 
@@ -223,12 +245,14 @@ class Batch:
     schedules_removed: Sequence[str] = ()
     promote_max: int = 0
     """Make so many SCHEDULED jobs READY whose time has come, the earliest first."""
+    values: Sequence[NewValue] = ()
     appends: Sequence[NewJob] = ()
     dependencies: Sequence[Dependency] = ()
     labels: Sequence[Label] = ()
     replaceable: frozenset[int] = frozenset()
     """Jobs of `appends` that take over the key of one that has FAILED or was CANCELLED."""
     claims: Sequence[Claim] = ()
+    looks: Sequence[Look] = ()
     flow_pages: Sequence[FlowPage] = ()
 
     @property
@@ -249,6 +273,8 @@ class Batch:
             or self.schedules
             or self.schedules_removed
             or self.promote_max
+            or self.values
+            or self.looks
             or self.flow_pages
         )
 
@@ -289,7 +315,7 @@ class Change(NamedTuple):
     attempt: int
     state: JobState
     details: str = ""
-    """Why, if it has ended by this."""
+    """Why, if it has ended by this or is to stop."""
 
 
 class ClaimedJob(NamedTuple):
@@ -336,6 +362,8 @@ class Written:
     """For each of `claims`, in order."""
     checkpoints: Mapping[int, Checkpoint] = field(default_factory=dict)
     """Of claimed jobs that have one."""
+    looks: Sequence[Sequence[tuple[int, bytes]]] = ()
+    """For each of `looks`, in order: jobs and their requests; none if the flow has no ready jobs."""
     flow_pages: Sequence[Sequence[tuple[int, str]]] = ()
     """For each of `flow_pages`, in order; a page that is not full is the last."""
 
@@ -369,6 +397,8 @@ class HeldJob(NamedTuple):
     notes: int
     """Number of its last note, 0 if there is none."""
     replies: int
+    details: str = ""
+    """If it is CANCELLING, why; else whatever its last attempt has left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

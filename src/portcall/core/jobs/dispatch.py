@@ -12,12 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from portcall.core.jobs.batch import Claim, ClaimedJob, Flow, FlowPage
+from portcall.core.jobs.batch import UNSORTED, Claim, ClaimedJob, Flow, FlowPage
 from portcall.core.jobs.flows import Flows
 from portcall.core.jobs.gates import Gate
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.policy import Policy
 from portcall.core.jobs.ranks import suspicion_of
+from portcall.core.jobs.unsorted import Unsorted
 
 PAGE_FLOWS_MAX = 1_000
 
@@ -75,7 +76,19 @@ class Slots:
 class Method:
     """A method, as far as jobs are concerned."""
 
-    __slots__ = ("flows", "gate", "id", "name", "options", "policy", "policy_id", "read_value", "sleeps")
+    __slots__ = (
+        "flows",
+        "gate",
+        "id",
+        "is_known",
+        "name",
+        "options",
+        "plain_value",
+        "policy",
+        "policy_id",
+        "read_value",
+        "sleeps",
+    )
 
     def __init__(self, name: str, policy: Policy, now: float, limits: JobLimits) -> None:
         self.name = name
@@ -85,11 +98,19 @@ class Method:
         """The store's number for its newest options; 0 until the store has told."""
         self.options = b""
         self.policy = policy
+        self.is_known = False
+        """Whether its contract is, since this hub has begun."""
         self.read_value: Callable[[bytes], str] | None = None
+        self.plain_value = UNSORTED
+        """The value of jobs where `read_value` is None."""
         self.gate = Gate(policy, now, limits.values_max)
         self.flows = Flows(limits.flows_max, is_whole=True)
         self.sleeps: dict[str, float] = {}
         """Values that are to be woken, and when."""
+
+    def value_of(self, request: bytes) -> str:
+        """Return the value of a job with this request."""
+        return self.plain_value if self.read_value is None else self.read_value(request)
 
 
 class Dispatch:
@@ -104,6 +125,7 @@ class Dispatch:
         self._wakes: list[tuple[float, int, int, str | None]] = []
         """When, in the order of asking, a value of a method opens again, or (None) the method itself."""
         self._wakes_asked = 0
+        self.unsorted = Unsorted()
         self._asleep: dict[int, float] = {}
         """Methods that the fleet's rate keeps back, and until when."""
 
@@ -124,6 +146,9 @@ class Dispatch:
     def has_ready(self, flow: Flow) -> None:
         """Note that a flow has ready jobs."""
         method = self.by_id[flow.method]
+        if flow.value == UNSORTED:
+            self.unsorted.add(method.id, flow.rank)
+            return
         method.flows.add(flow.rank, flow.value)
         self._turns.setdefault(method.id, None)
 
@@ -148,6 +173,9 @@ class Dispatch:
         """Take flows that were read."""
         for page, found in zip(asked, pages, strict=True):
             self.by_id[page.method].flows.add_page(found, is_last=len(found) < page.limit)
+            for rank, value in found:
+                if value == UNSORTED:
+                    self.unsorted.add(page.method, rank)
 
     # --- choosing -----------------------------------------------------------------------------------------------------
 
@@ -165,10 +193,15 @@ class Dispatch:
 
     def seek(self, slots: Slots, now: float) -> None:
         """Keep the slots that ready jobs could take from those that are new: else these would always be before them."""
+        for method in self.seeking(now):
+            slots.seek(method)
+
+    def seeking(self, now: float) -> Iterator[str]:
+        """Yield the methods whose ready jobs could start."""
         for method in self.awake():
             opens_at = method.gate.opens_at(now)
             if method.flows.has_open and opens_at is not None and opens_at <= now:
-                slots.seek(method.name)
+                yield method.name
 
     def admits_at_once(self, method: Method, rank: int, value: str, slots: Slots, now: float) -> bool:
         """Return whether a new job may start without waiting as a ready one; if so, everything is reserved.
@@ -177,6 +210,8 @@ class Dispatch:
         """
         flows, gate = method.flows, method.gate
         if flows.has_open or not flows.is_whole or flows.is_parked(value):
+            return False
+        if value == UNSORTED or self.unsorted.has(method.id):
             return False
         if not gate.is_open:
             for opens_at in (gate.opens_at(now), gate.opens_for(value, now)):
@@ -234,6 +269,8 @@ class Dispatch:
         method = self.methods.get(name)
         if method is None:
             return ""
+        if value == UNSORTED and not method.is_known:
+            return f"the job options of {name} cannot be used, so its limits are not known; the hub's log says why"
         gate, policy = method.gate, method.policy
         if not gate.lets_suspect(suspicion_of(rank)):
             return "its worker died before; others like it run now, and only few may at once"

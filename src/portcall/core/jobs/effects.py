@@ -17,13 +17,15 @@ class StopReason(Enum):
 
 
 class Submitted(NamedTuple):
-    """What became of one submission. Without an id it was refused, with a status and the reason."""
+    """What became of one submission. Without an id it was refused, with a status and why, in words."""
 
     id: int | None
     state: JobState | None
     existed: bool = False
     status: int = 0
     details: str = ""
+    reason: str = ""
+    """Why the store or the hub refused, for programs; see `portcall.core.refusals`."""
 
 
 class Answer(NamedTuple):

@@ -33,7 +33,7 @@ from portcall.core.jobs.submissions import Draft, Intake, Submission, Ticket
 from portcall.core.jobs.telling import Tellings
 from portcall.core.jobs.timetable import Timetable, submission
 from portcall.core.jobs.verdicts import Ending, died, handed_back
-from portcall.core.refusals import RESOURCE_EXHAUSTED, UNAVAILABLE
+from portcall.core.refusals import RESOURCE_EXHAUSTED, STORE_UNAVAILABLE, UNAVAILABLE
 from portcall.protos.portcall.v1.options_pb2 import JobOptions
 
 
@@ -83,6 +83,7 @@ class JobEngine:
             self._timetable.next_at,
             self._tellings.progress_at,
             self._purge_at if self._ended else None,
+            self._now if self._requests else None,
         ]
         return min((tick for tick in ticks if tick is not None), default=None)
 
@@ -100,6 +101,11 @@ class JobEngine:
     def has_ready(self) -> bool:
         """Whether a free slot might be of use."""
         return any(True for _ in self._dispatch.awake())
+
+    def seeking(self, now: float) -> frozenset[str]:
+        """Return the methods whose jobs wait for nothing but a free slot."""
+        now = self._tock(now)
+        return frozenset(self._dispatch.seeking(now)) if now >= self._store_back_at else frozenset()
 
     def holds(self, job: int, attempt: int) -> bool:
         """Return whether an attempt holds its job, be it that it has ended and that is not recorded yet."""
@@ -258,16 +264,16 @@ class JobEngine:
             return None
         self._look_at_clock(now)
         slots = Slots(capacities)
-        limit = self._limits.batch_jobs_max
         over = self._take_over(now)
         ends, agains = rows_of_ends(over, now, self._rng)
         tellings = self._tellings.take(over, now)
-        requests, self._requests = self._requests, []
+        requests = self._take_requests()
         self._dispatch.seek(slots, now)
         draft = self._intake.draft(slots, now)
         steps = self._step_schedules(requests, draft, slots, now)
         schedules = [step for step in steps.values() if step is not None]
         announcements = self._methods.announce()
+        values = self._dispatch.unsorted.take_values()
         cancels = [job for request in requests if isinstance(request, CancelJobs) for job in request.jobs]
         batch = Batch(
             now=now,
@@ -283,12 +289,14 @@ class JobEngine:
             purge=self._purge(now),
             schedules=[step.row for step in schedules],
             schedules_removed=[name for name, step in steps.items() if step is None],
-            promote_max=limit if self._next_due_at is not None and self._next_due_at <= now else 0,
+            promote_max=self._promote_max(now),
+            values=[value for value, _ in values],
             appends=draft.rows,
             dependencies=draft.dependencies,
             labels=draft.labels,
             replaceable=frozenset(draft.replaceable),
-            claims=self._dispatch.choose(slots, now, limit),
+            claims=self._dispatch.choose(slots, now, self._limits.batch_jobs_max),
+            looks=self._dispatch.unsorted.looks(self._dispatch.by_id),
             flow_pages=self._dispatch.pages(),
         )
         flight = Flight(
@@ -298,6 +306,7 @@ class JobEngine:
             announcements=announcements,
             requests=requests,
             draft=draft,
+            values=values,
             schedules=steps,
         )
         if batch.is_empty:
@@ -317,7 +326,7 @@ class JobEngine:
             is_rest_left = written.purged >= purge.limit
             self._purge_at = now if is_rest_left else now + self._limits.purge_every_s
 
-    def store_failed(self, words: str, now: float, *, is_full: bool = False) -> None:
+    def store_failed(self, words: str, now: float, *, is_full: bool = False, reason: str = STORE_UNAVAILABLE) -> None:
         """Note that the batch under way has not happened: refuse what is new, and try the rest again a little later."""
         now = self._tock(now)
         flight = self._landed()
@@ -325,9 +334,9 @@ class JobEngine:
         status = RESOURCE_EXHAUSTED if is_full else UNAVAILABLE
         self._attempts.over[:0] = flight.over
         self._tellings.put_back(flight.tellings)
-        self._settling(flight, Written(), now).put_back(status, words)
+        self._settling(flight, Written(), now).put_back(status, words, reason)
         for ticket in self._intake.take_all():
-            self._effects.answers.append(ticket.refuse(status, words))
+            self._effects.answers.append(ticket.refuse(status, words, reason))
 
     # --- within -------------------------------------------------------------------------------------------------------
 
@@ -363,6 +372,10 @@ class JobEngine:
         if now >= self._adopt_until:
             self._attempts.give_up_orphans()
 
+    def _promote_max(self, now: float) -> int:
+        is_due = self._next_due_at is not None and self._next_due_at <= now
+        return self._limits.batch_jobs_max if is_due else 0
+
     def _take_over(self, now: float) -> list[Attempt]:
         """Return attempts whose ends go into this batch, and count them no more: others may start in their place."""
         over = self._attempts.take_over(self._limits.batch_jobs_max)
@@ -374,6 +387,17 @@ class JobEngine:
         for flow, jobs in stopped.items():
             self._dispatch.end(flow, jobs, now)
         return over
+
+    def _take_requests(self) -> list[Request]:
+        """Return what was asked, as far as one batch takes it; the rest is for the next."""
+        jobs = count = 0
+        for request in self._requests:
+            if count and jobs >= self._limits.request_jobs_max:
+                break
+            jobs += 1 if isinstance(request, PutSchedule | RemoveSchedule) else len(request.jobs)
+            count += 1
+        requests, self._requests = self._requests[:count], self._requests[count:]
+        return requests
 
     def _purge(self, now: float) -> Purge | None:
         if not self._ended or now < self._purge_at:

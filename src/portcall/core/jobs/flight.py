@@ -1,10 +1,10 @@
 """One batch under way: what went into it, to be settled or put back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from portcall.core.jobs.attempts import Attempt
-from portcall.core.jobs.batch import Batch, Checkpoint, Note, Reply, ScheduleRow
+from portcall.core.jobs.batch import Batch, Checkpoint, Flow, NewValue, Note, Reply, ScheduleRow
 from portcall.core.jobs.dispatch import Method
 from portcall.core.jobs.policy import Policy
 from portcall.core.jobs.requests import Request
@@ -51,5 +51,7 @@ class Flight:
     announcements: list[Announcement]
     requests: list[Request]
     draft: Draft
+    values: Sequence[tuple[NewValue, Flow]]
+    """Of jobs that were unsorted, and the flows that they are in then."""
     schedules: Mapping[str, ScheduleStep | None]
     """Where schedules will stand; None for those that are removed."""

@@ -11,6 +11,8 @@ there may be more in the store, `is_whole` is false, and they are read page by p
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
+from portcall.core.jobs.batch import UNSORTED
+
 Place = tuple[int, str]
 """A flow's rank and value."""
 
@@ -69,7 +71,8 @@ class Flows:
         """Take what was read from the store behind `read_up_to`."""
         last = None
         for last in page:
-            self.add(*last)
+            if last[1] != UNSORTED:
+                self.add(*last)
         self.read_up_to = None if is_last else last
         if is_last:
             # What found no room on the way is found by another pass.

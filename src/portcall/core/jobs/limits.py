@@ -16,6 +16,9 @@ class JobLimits:
     batch_jobs_max: int = 2_000
     """Jobs that are appended in one batch, and likewise ended and started: what a waiting submitter waits behind."""
 
+    request_jobs_max: int = 10_000
+    """Jobs that are cancelled, retried or purged by hand in one batch, if a single request has no more."""
+
     adopt_s: float = 30.0
     """After a start, how long attempts that were running may take to come back with their workers."""
 

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from portcall.core.jobs.batch import UNSORTED
 from portcall.core.jobs.identity import id_text, parse_id, submitted_at
 from portcall.core.jobs.ranks import priority_of
 from portcall.core.jobs.rows import AttemptRow, JobRow
@@ -48,7 +49,7 @@ def job_message(row: JobRow) -> jobs_pb2.Job:
         step=row.step or "",
         labels=dict(row.labels),
         priority=priority_of(row.rank),
-        value=row.value,
+        value="" if row.value == UNSORTED else row.value,
         attempt=row.attempt,
         failures=row.failures,
         deaths=row.deaths,

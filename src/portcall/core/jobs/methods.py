@@ -38,7 +38,7 @@ class Methods:
         except PolicyError as error:
             raise PolicyError(f"{name}: {error}") from None
         method = self._dispatch.method(name, now)
-        method.read_value = read_value
+        method.is_known, method.read_value, method.plain_value = True, read_value, ""
         serialised = options.SerializeToString(deterministic=True)
         if serialised == method.options:
             return

@@ -78,6 +78,21 @@ class Tally(NamedTuple):
     jobs: int
 
 
+class Backlog(NamedTuple):
+    """What waits of a method's jobs, beyond their number."""
+
+    method: str
+    retrying: int
+    """How many are SCHEDULED after an attempt, among the first `BACKLOG_SCHEDULED_MAX` of all methods."""
+    ready_since: float | None
+    """Since when the READY job waits that was due first: the oldest in each of the first `BACKLOG_FLOWS_MAX` flows."""
+
+
+BACKLOG_SCHEDULED_MAX = 10_000
+BACKLOG_FLOWS_MAX = 1_000
+"""How far a look goes: its cost is bounded, whatever is stored."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
     """Which jobs to list: those that match all that is given."""

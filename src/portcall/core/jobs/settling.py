@@ -38,10 +38,13 @@ class Settling:
         # Sorted, since the order of a set is another one in each process, and turns follow from it.
         for flow in sorted(self.written.released):
             self.dispatch.has_ready(flow)
+        for _, flow in self.flight.values:
+            self.dispatch.has_ready(flow)
         self._begin_appended()
         self._begin_claimed()
         self.dispatch.settle(self.flight.batch.claims, self.written.claims, self.now)
         self.dispatch.take_pages(self.flight.batch.flow_pages, self.written.flow_pages)
+        self.dispatch.unsorted.take(self.flight.batch.looks, self.written.looks, self.dispatch.by_id)
         self._step_schedules()
         self.answer()
 
@@ -56,7 +59,7 @@ class Settling:
                 )
         self.effects.done += [request.token for request in self.flight.requests]
 
-    def put_back(self, status: int, words: str) -> None:
+    def put_back(self, status: int, words: str, reason: str) -> None:
         """Take it that nothing is stored: give back what was reserved, and refuse what is new."""
         batch = self.flight.batch
         for row in batch.appends:
@@ -64,9 +67,10 @@ class Settling:
                 self.dispatch.undo(flow_of(row), 1, self.now)
         for flow, count in batch.claims:
             self.dispatch.undo(flow, count, self.now)
+        self.dispatch.unsorted.put_back(self.flight.values)
         for ticket in self.flight.draft.tickets:
             if ticket.token is not None:
-                self.effects.answers.append(ticket.refuse(status, words))
+                self.effects.answers.append(ticket.refuse(status, words, reason))
         self.effects.failed += [(request.token, words) for request in self.flight.requests]
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -106,7 +110,7 @@ class Settling:
             if change.state is CANCELLING:
                 attempt = self.attempts.by_job.get(change.job)
                 if attempt is not None:
-                    attempt.state = CANCELLING
+                    attempt.state, attempt.cause = CANCELLING, change.details
                     if attempt.ending is None and not attempt.is_orphan:
                         self.effects.stops.append(Stop(change.job, change.attempt, StopReason.CANCELLED))
             elif change.state is CANCELLED:

@@ -84,9 +84,9 @@ class Ticket:
         """Return the ids of its rows."""
         return [job.id for job in self.jobs if isinstance(job, NewJob)]
 
-    def refuse(self, status: int, details: str) -> Answer:
+    def refuse(self, status: int, details: str, reason: str = "") -> Answer:
         """Return the answer that nothing was stored."""
-        return Answer(self.token, [refused(status, details)] * len(self.submissions))
+        return Answer(self.token, [refused(status, details, reason)] * len(self.submissions))
 
 
 class Draft:
@@ -184,7 +184,7 @@ class Intake:
         policy: Policy = method.policy
         if submission.overrides is not None:
             policy = _overridden(policy, submission.overrides)
-        value = method.read_value(submission.request) if method.read_value is not None else ""
+        value = method.value_of(submission.request)
         job, rank, due_at = self._ids.next(now), rank_of(submission.priority), submission.due_at
         state, attempt, started_at = _READY, 0, None
         if due_at > now:
@@ -223,7 +223,7 @@ class Intake:
 
     def _plain_row(self, request: bytes, method: Method, slots: Slots, now: float) -> NewJob:
         """Return the row of a job with which nothing else was submitted: the case that has to be fast."""
-        value = method.read_value(request) if method.read_value is not None else ""
+        value = method.value_of(request)
         state, attempt, started_at = _READY, 0, None
         if self._dispatch.admits_at_once(method, 0, value, slots, now):
             state, attempt, started_at = _RUNNING, 1, now
@@ -249,9 +249,9 @@ def _overridden(policy: Policy, overrides: bytes) -> Policy:
         raise PolicyError("the overrides are no portcall.v1.JobOverrides") from None
 
 
-def refused(status: int, details: str) -> Submitted:
+def refused(status: int, details: str, reason: str = "") -> Submitted:
     """Return what becomes of a submission that is not stored."""
-    return Submitted(None, None, False, status, details)
+    return Submitted(None, None, False, status, details, reason)
 
 
 def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int], *, is_plain: bool) -> Submitted:
@@ -259,7 +259,7 @@ def result_of(row: NewJob | Submitted, written: Written, refusing: Container[int
     if isinstance(row, Submitted):
         return row
     if is_plain:
-        return row_of(Submitted, (row.id, STATES[row.state], False, 0, ""))
+        return row_of(Submitted, (row.id, STATES[row.state], False, 0, "", ""))
     existing = written.existing.get(row.id)
     if existing is not None:
         if row.id in refusing:

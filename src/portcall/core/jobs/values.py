@@ -7,6 +7,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
+from portcall.core.jobs.batch import UNSORTED
 from portcall.core.jobs.policy import PolicyError
 
 VALUE_LENGTH_MAX = 256
@@ -32,7 +33,8 @@ class UnreadableRequestError(PolicyError):
 def value_reader(request: Descriptor, path: str) -> Callable[[bytes], str]:
     """Return what reads the value at a path ("site", "page.site") out of serialised requests.
 
-    A field that is not set has its default value, which is a value like any other.
+    A field that is not set has its default value, which is a value like any other. The one value that a store keeps for
+    itself (`UNSORTED`) counts as the empty one.
 
     Raises:
         PolicyError: the message has no such field, or it cannot be one to go by.
@@ -51,7 +53,8 @@ def value_reader(request: Descriptor, path: str) -> Callable[[bytes], str]:
             raise UnreadableRequestError(f"the request is not a {request.full_name}") from None
         for name in parents:
             message = getattr(message, name)
-        return str(getattr(message, last))[:VALUE_LENGTH_MAX]
+        value = str(getattr(message, last))[:VALUE_LENGTH_MAX]
+        return value if value != UNSORTED else ""
 
     return read
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from portcall.core.jobs.backoff import Chance, backoff_s
 from portcall.core.jobs.batch import AttemptOutcome
+from portcall.core.jobs.causes import ASKED
 from portcall.core.jobs.policy import Policy
 from portcall.core.jobs.states import CANCELLING, JobEvent, JobState
 from portcall.core.refusals import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, OK, UNAVAILABLE
@@ -67,10 +68,12 @@ def timed_out(ending: Ending, timeout_s: float) -> Ending:
     )
 
 
-def judge(ending: Ending, state: JobState, failures: int, deaths: int, policy: Policy, rng: Chance) -> Verdict:
+def judge(
+    ending: Ending, state: JobState, failures: int, deaths: int, policy: Policy, rng: Chance, cause: str = ASKED
+) -> Verdict:
     """Return what becomes of a job whose attempt has ended.
 
-    `failures` and `deaths` are those before this attempt.
+    `failures` and `deaths` are those before this attempt; `cause` says why it was to stop, if it was.
     """
     details = ending.details[:DETAILS_LENGTH_MAX]
     if ending.outcome is AttemptOutcome.SUCCEEDED:
@@ -82,7 +85,7 @@ def judge(ending: Ending, state: JobState, failures: int, deaths: int, policy: P
     failures += 1
     deaths += ending.outcome is AttemptOutcome.DIED
     if state is CANCELLING:
-        words = "Cancelled on request" if ending.status in (CANCELLED, OK) else f"Cancelled on request; {details}"
+        words = cause if ending.status in (CANCELLED, OK) else f"{cause}; {details}"
         return Verdict(
             event=JobEvent.ATTEMPT_STOPPED, failures=failures, deaths=deaths, status=CANCELLED, details=words
         )

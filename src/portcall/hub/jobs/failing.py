@@ -6,7 +6,15 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 
 from portcall.core.jobs.identity import BadJobIdError
-from portcall.core.refusals import overload, refusal
+from portcall.core.refusals import (
+    HUB_CLOSING,
+    STORE_DAMAGED,
+    STORE_FULL,
+    STORE_UNAVAILABLE,
+    explained,
+    overload,
+    refusal,
+)
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.hub.jobs.requests import BadRequestError
 from portcall.hub.jobs.threads import TooManyQuestionsError
@@ -27,7 +35,6 @@ NO_STORE = (
     "This hub keeps no jobs. Start it with a file for them: portcall hub --store FILE"
     " (in a container, on a volume that outlives it)"
 )
-CLOSING = "The hub is shutting down"
 
 STATUSES: tuple[tuple[type[PortcallError], grpc.StatusCode], ...] = (
     (BadRequestError, Code.INVALID_ARGUMENT),
@@ -38,6 +45,13 @@ STATUSES: tuple[tuple[type[PortcallError], grpc.StatusCode], ...] = (
     (ConfigurationError, Code.INVALID_ARGUMENT),
 )
 """The first that fits counts."""
+
+
+class HubClosingError(StoreUnavailableError):
+    """The hub is about to stop, and stores nothing more. Blames nobody; another one may come."""
+
+    def __init__(self) -> None:
+        super().__init__("The hub is shutting down")
 
 
 class NotThereError(PortcallError):
@@ -52,11 +66,23 @@ def end_of(error: PortcallError) -> End:
     """Return the end of a call that this error is the answer to."""
     if isinstance(error, NotThereError):
         return refusal(Code.NOT_FOUND.value[0], str(error))
-    is_full = isinstance(error, StoreUnavailableError) and error.is_full
-    if isinstance(error, BusyError | TooManyQuestionsError) or is_full:
+    if isinstance(error, BusyError | TooManyQuestionsError):
         return overload(str(error), RETRY_DELAY_S)
     code = next((code for kind, code in STATUSES if isinstance(error, kind)), Code.INTERNAL)
+    if reason := reason_of(error):
+        if reason == STORE_FULL:
+            code = Code.RESOURCE_EXHAUSTED
+        return explained(code.value[0], str(error), reason, None if reason == STORE_DAMAGED else RETRY_DELAY_S)
     return refusal(code.value[0], str(error))
+
+
+def reason_of(error: PortcallError) -> str:
+    """Return why the store or the hub cannot serve, for programs; empty if that is not what is wrong."""
+    if isinstance(error, HubClosingError):
+        return HUB_CLOSING
+    if isinstance(error, StoreUnavailableError):
+        return STORE_FULL if error.is_full else STORE_UNAVAILABLE
+    return STORE_DAMAGED if isinstance(error, StoreDamagedError) else ""
 
 
 async def abort(context: Context, end: End) -> NoReturn:

@@ -11,9 +11,11 @@ from portcall.core.jobs.limits import JobLimits
 from portcall.hub.board import Board
 from portcall.hub.jobs.keeper import Clock, JobKeeper
 from portcall.hub.jobs.keyed import KeyedCalls
+from portcall.hub.jobs.overview import overview, read_counts
 from portcall.hub.jobs.requests import Submissions
 from portcall.hub.jobs.service import JobsService
 from portcall.hub.jobs.threads import StoreThreads
+from portcall.protos.portcall.v1.fleet_pb2 import MethodJobs
 from portcall.store.sqlite.store import SQLiteStore
 
 
@@ -64,6 +66,18 @@ class HubJobs:
         """Open the store, if there is one."""
         if self.keeper is not None:
             await self.keeper.open()
+
+    async def overview(self) -> list[MethodJobs]:
+        """Return how the jobs of each method stand; nothing without a store.
+
+        Raises:
+            PortcallError: too much is asked of the store, or it cannot be read.
+        """
+        if self.keeper is None:
+            return []
+        tallies, backlogs = await self.keeper.store.read(read_counts)
+        now = self.keeper.clock()
+        return overview(tallies, backlogs, self.keeper.failed_lately.counts(now), now)
 
     def know(self, contract: Contract, worker: str) -> None:
         """Take what the contract of a worker says of jobs."""

@@ -28,6 +28,8 @@ from portcall.core.jobs.verdicts import Ending
 from portcall.core.refusals import UNAVAILABLE
 from portcall.hub.board import Board
 from portcall.hub.jobs.desk import AttemptDesk
+from portcall.hub.jobs.failing import HubClosingError, reason_of
+from portcall.hub.jobs.lately import FailedLately
 from portcall.hub.jobs.listeners import Listeners
 from portcall.hub.jobs.policies import Policies
 from portcall.hub.jobs.threads import StoreThreads
@@ -35,8 +37,6 @@ from portcall.protos.portcall.v1.link_pb2 import Frame
 from portcall.store.errors import StoreDamagedError, StoreError, StoreUnavailableError
 
 logger = logging.getLogger("portcall.hub")
-
-CLOSING = "The hub is shutting down"
 
 TROUBLE_S = 60.0
 """How often a store's trouble is told of that goes on."""
@@ -81,6 +81,7 @@ class JobKeeper:
         self.limits = limits or JobLimits()
         self.listeners = Listeners()
         self.policies = Policies()
+        self.failed_lately = FailedLately()
         self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Settled with an error if the keeper cannot go on, which is a defect of ours."""
         self.clock = clock or steady_clock()
@@ -97,6 +98,8 @@ class JobKeeper:
         self.is_claiming = True
         """Whether jobs may start; not any more when the hub is about to stop."""
         self._trouble_at: float | None = None
+        self._trouble: StoreError | None = None
+        """What the store said when it could not write the last time."""
         self.backups = 0
         """How many are being made."""
 
@@ -157,7 +160,8 @@ class JobKeeper:
     def submit_with(self, on_answer: OnAnswer, submissions: Sequence[Submission]) -> None:
         """Store jobs; `on_answer` gets what became of each when that is on the disk, or refused."""
         if self._is_over:
-            on_answer([refused(UNAVAILABLE, CLOSING)] * len(submissions))
+            closing = HubClosingError()
+            on_answer([refused(UNAVAILABLE, str(closing), reason_of(closing))] * len(submissions))
             return
         self._engine.submit(on_answer, submissions, self.clock())
         self.poke()
@@ -186,12 +190,13 @@ class JobKeeper:
             StoreUnavailableError: it could not be stored.
         """
         if self._is_over:
-            raise StoreUnavailableError(CLOSING)
+            raise HubClosingError
         done: asyncio.Future[str] = self._loop.create_future()
         self._engine.request(make(_settling(done)))
         self.poke()
         if words := await done:
-            raise StoreUnavailableError(words)
+            trouble = self._trouble
+            raise trouble if trouble is not None and str(trouble) == words else StoreUnavailableError(words)
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
@@ -298,6 +303,7 @@ class JobKeeper:
         self._desk.recorded(effects.recorded)
         self._desk.stop(effects.stops)
         self._desk.start(effects.starts)
+        self._board.take_back()
         batch = self._engine.plan(self._capacities(), self.clock())
         if batch is not None:
             self._writing = self.store.write(batch)
@@ -305,7 +311,9 @@ class JobKeeper:
         self._tell(effects)
         self._perform(self._engine.take_effects())
         if batch is None:
+            self._board.take_back()
             self._rest()
+        self._board.switchboard.sought = self._engine.seeking(self.clock()) if self.is_claiming else frozenset()
 
     def _settle(self, writing: "asyncio.Future[Written]") -> None:
         now = self.clock()
@@ -313,9 +321,8 @@ class JobKeeper:
             written = writing.result()
         except (StoreUnavailableError, StoreDamagedError) as error:
             self._note_trouble(error, now)
-            self._engine.store_failed(
-                str(error), now, is_full=isinstance(error, StoreUnavailableError) and error.is_full
-            )
+            is_full = isinstance(error, StoreUnavailableError) and error.is_full
+            self._engine.store_failed(str(error), now, is_full=is_full, reason=reason_of(error))
             return
         if self._trouble_at is not None:
             logger.info("The store writes again")
@@ -348,6 +355,7 @@ class JobKeeper:
 
     def _tell(self, effects: Effects) -> None:
         """Tell those who wait, in the order that the engine names."""
+        self.failed_lately.note(effects.outcomes, self.clock())
         self.listeners.tell(effects.outcomes)
         for on_answer, jobs in effects.answers:
             on_answer(jobs)
@@ -367,6 +375,7 @@ class JobKeeper:
         await asyncio.wait([quiet, self.crashed], return_when=asyncio.FIRST_COMPLETED)
 
     def _note_trouble(self, error: StoreError, now: float) -> None:
+        self._trouble = error
         if self._trouble_at is None or now - self._trouble_at >= TROUBLE_S:
             self._trouble_at = now
             logger.error("Jobs cannot be stored: %s", error)

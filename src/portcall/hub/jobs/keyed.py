@@ -19,7 +19,7 @@ from portcall.core.jobs.ranks import PRIORITY_MAX
 from portcall.core.jobs.states import ENDED
 from portcall.core.jobs.submissions import Submission
 from portcall.core.pools import Pool, Route
-from portcall.core.refusals import CANCELLED, INVALID_ARGUMENT, NOT_FOUND, OK, overload, refusal
+from portcall.core.refusals import CANCELLED, INVALID_ARGUMENT, NOT_FOUND, OK, explained, overload, refusal
 from portcall.core.switchboard import SLOTS_MAX
 from portcall.errors import PortcallError
 from portcall.hub.board import Board
@@ -182,7 +182,8 @@ class KeyedCalls:
         if call.call_id not in self._calls:
             return
         if submitted.id is None:
-            self._end(call, refusal(submitted.status, submitted.details))
+            status, details, reason = submitted.status, submitted.details, submitted.reason
+            self._end(call, explained(status, details, reason) if reason else refusal(status, details))
             return
         call.job = submitted.id
         headers = Headers(metadata=[Metadatum(key=ID, value=id_text(submitted.id).encode())])

@@ -16,7 +16,7 @@ from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow
 from portcall.core.jobs.schedules import ScheduleError, parse_schedule
 from portcall.core.jobs.states import CANCELLED, ENDED, FAILED, JobState
 from portcall.core.jobs.submissions import Submission
-from portcall.core.refusals import RESOURCE_EXHAUSTED, UNAVAILABLE, overload, refusal
+from portcall.core.refusals import RESOURCE_EXHAUSTED, UNAVAILABLE, explained, overload, refusal
 from portcall.errors import PortcallError
 from portcall.hub.jobs.backing_up import stream_backup
 from portcall.hub.jobs.failing import (
@@ -263,10 +263,10 @@ async def _submitted(keeper: JobKeeper, read: Sequence[Submission | Submitted]) 
 def _submit_reply(submitted: Sequence[Submitted]) -> jobs_pb2.SubmitReply:
     reply = jobs_pb2.SubmitReply()
     add: Any = reply.jobs.add
-    for job, state, existed, status, details in submitted:
+    for job, state, existed, status, details, reason in submitted:
         told = add()
         if job is None or state is None:
-            told.status, told.details = status, details
+            told.status, told.details, told.reason = status, details, reason
             continue
         told.id, told.state = id_text(job), int(state)
         if existed:
@@ -277,9 +277,13 @@ def _submit_reply(submitted: Sequence[Submitted]) -> jobs_pb2.SubmitReply:
 class _RefusedError(PortcallError):
     """None of the jobs was stored, because of the hub or its store and not because of them."""
 
-    def __init__(self, status: int, details: str) -> None:
-        super().__init__(details)
-        self.status = status
+    def __init__(self, first: Submitted) -> None:
+        super().__init__(first.details)
+        delay_s = RETRY_DELAY_S if first.status == RESOURCE_EXHAUSTED or first.reason else None
+        if first.reason:
+            self.end = explained(first.status, first.details, first.reason, delay_s)
+        else:
+            self.end = overload(first.details, RETRY_DELAY_S) if delay_s else refusal(first.status, first.details)
 
 
 def _check_all_refused(submitted: Sequence[Submitted]) -> None:
@@ -287,7 +291,7 @@ def _check_all_refused(submitted: Sequence[Submitted]) -> None:
     if submitted and submitted[0].status in (RESOURCE_EXHAUSTED, UNAVAILABLE):
         first = submitted[0]
         if all(one.status == first.status and one.details == first.details for one in submitted):
-            raise _RefusedError(first.status, first.details)
+            raise _RefusedError(first)
 
 
 def _attempt_number(context: Context) -> int | None:
@@ -338,9 +342,7 @@ def _answering(kind: type[Request], answer: Answering) -> Any:
         try:
             reply = await answer(_parsed(kind, serialised), context)
         except _RefusedError as error:
-            is_overload = error.status == RESOURCE_EXHAUSTED
-            end = overload(str(error), RETRY_DELAY_S) if is_overload else refusal(error.status, str(error))
-            await abort(context, end)
+            await abort(context, error.end)
         except PortcallError as error:
             await abort(context, end_of(error))
         return reply.SerializeToString()

@@ -70,6 +70,7 @@ class Wait:
                 request = jobs_pb2.WaitRequest.FromString(serialised)
             except DecodeError:
                 raise BadRequestError("this is not a portcall.v1.WaitRequest") from None
+            self._forget(read_ids(request.forget))
             await self._wait_for(read_ids(request.ids))
         self._is_half_closed = True
         self._news.set()
@@ -87,6 +88,12 @@ class Wait:
     def close(self) -> None:
         """Wait no more."""
         self._keeper.listeners.forget(self._waiting, self)
+
+    def _forget(self, ids: Sequence[int]) -> None:
+        gone = [job for job in ids if job in self._waiting]
+        self._keeper.listeners.forget(gone, self)
+        self._waiting.difference_update(gone)
+        self._news.set()
 
     async def _wait_for(self, ids: Sequence[int]) -> None:
         new = [job for job in dict.fromkeys(ids) if job not in self._waiting]

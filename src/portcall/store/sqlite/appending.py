@@ -12,13 +12,14 @@ from portcall.core.jobs.batch import (
     ClaimedJob,
     Existing,
     Flow,
+    Look,
     MethodIds,
     MethodOptionsRow,
     NewJob,
     row_of,
 )
 from portcall.core.jobs.states import CANCELLED, CANCELLING, FAILED, READY, RUNNING, SUCCEEDED, WAITING, JobState
-from portcall.store.sqlite.transaction import PAYLOAD_BYTES_IN_ROW_MAX, Transaction, json_pairs
+from portcall.store.sqlite.transaction import PAYLOAD_BYTES_IN_ROW_MAX, QUERIES, Transaction, json_pairs
 
 _method_and_state = itemgetter(NewJob._fields.index("method"), NewJob._fields.index("state"))
 _key = itemgetter(NewJob._fields.index("key"))
@@ -127,6 +128,21 @@ def claim(tx: Transaction, claims: Sequence[Claim]) -> None:
             _begin_again(tx, repeated)
         tx.claims.append(jobs)
         tx.move(method, READY, RUNNING, len(jobs))
+
+
+def look(tx: Transaction, looks: Sequence[Look]) -> None:
+    """Read the requests of the first jobs of some flows."""
+    for (method, rank, value), most, bytes_max in looks:
+        found: list[tuple[int, bytes]] = []
+        size = 0
+        rows = tx.connection.execute(QUERIES["look"], (method, rank, value, most))
+        for job, request in rows:
+            found.append((job, request))
+            size += len(request)
+            if size >= bytes_max:
+                break
+        rows.close()
+        tx.looks.append(found)
 
 
 def _begin_again(tx: Transaction, jobs: list[int]) -> None:

@@ -56,6 +56,8 @@ def repeat(tx: Transaction, agains: Sequence[Again]) -> None:
     """Let jobs wait for another attempt, and keep what became of the one before."""
     for row in _fenced(tx, "repeat_jobs", agains, agains):
         tx.move(row.method, row.was, row.state)
+        if row.outcome is AttemptOutcome.HANDED_BACK:
+            tx.all("forget_handed_back", row.job, AttemptOutcome.HANDED_BACK)
         attempt = (row.job, row.attempt, row.started_at, tx.now, row.outcome, row.status, row.details, row.worker)
         tx.all("add_attempts", *attempt)
 
@@ -110,11 +112,11 @@ def _cancel(tx: Transaction, causes: deque[tuple[Sequence[int], str]]) -> None:
             continue
         held = [row[0] for row in rows if row[2] == RUNNING]
         free = [row[0] for row in rows if row[2] != RUNNING]
-        tx.ids("ask_to_stop", held)
+        tx.ids("ask_to_stop", held, cause)
         tx.ids("cancel", free, cause, tx.now)
         for job, method, state, attempt in rows:
             if state == RUNNING:
-                tx.change(job, method, attempt, state, CANCELLING)
+                tx.change(job, method, attempt, state, CANCELLING, cause)
             else:
                 tx.change(job, method, attempt, state, CANCELLED, cause)
         causes.append((_take_dependents(tx, free), PARENT_UNSUCCESSFUL))

@@ -42,7 +42,8 @@ BUSY_S = 5.0
 """How long to wait for another program that looks into the file."""
 
 CHECKED_BYTES_MAX = 64 << 20
-"""A file up to this size is checked through and through when it is opened, which takes less than half a second."""
+"""A file up to this size is looked through when it is opened, which takes less than half a second. `checking` does so
+with any file."""
 
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
@@ -76,7 +77,7 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError | None:
     """Return the store's error for one of SQLite's, or None for a defect of ours."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if code in _DAMAGED:
-        return _damaged(path, str(error))
+        return damaged(path, str(error))
     if code in _FULL:
         return StoreUnavailableError(f"there is no room for {path}: {error}. Free some, and it goes on", is_full=True)
     if code == sqlite3.SQLITE_BUSY:
@@ -86,7 +87,8 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError | None:
     return None
 
 
-def _damaged(path: Path, words: str) -> StoreDamagedError:
+def damaged(path: Path, words: str) -> StoreDamagedError:
+    """Return the error for a damaged file, with what to do."""
     return StoreDamagedError(
         f"{path} is damaged: {words}. Nothing was written to it. Put a backup in its place, or move it away to begin"
         " with an empty store"
@@ -223,7 +225,12 @@ def _is_new(path: Path) -> bool:
     return True
 
 
-def _check_content(connection: sqlite3.Connection, path: Path) -> None:
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that is no store, or a newer one's.
+
+    Raises:
+        StoreNotOursError: it is such a one.
+    """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
@@ -234,7 +241,17 @@ def _check_content(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer Portcall (its version is {version}, this one knows {VERSION}); upgrade"
             " this hub"
         )
+
+
+def damage_in(connection: sqlite3.Connection, pragma: str) -> list[str]:
+    """Return what SQLite finds wrong with a file; nothing if it is sound."""
+    found = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}")]
+    return [] if found == ["ok"] else [" ".join(one.removeprefix("*** in database main ***").split()) for one in found]
+
+
+def _check_content(connection: sqlite3.Connection, path: Path) -> None:
+    check_version(connection, path)
     if path.stat().st_size <= CHECKED_BYTES_MAX:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise _damaged(path, " ".join(found.removeprefix("*** in database main ***").split()))
+        faults = damage_in(connection, "quick_check(1)")
+        if faults:
+            raise damaged(path, faults[0])

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from portcall.core.jobs.batch import HeldJob, MethodRow, ScheduleRow, Stored
-from portcall.core.jobs.rows import AttemptRow, JobFilter, JobRow, NoteRow, Page, ReplyRow, Tally
+from portcall.core.jobs.rows import (
+    BACKLOG_FLOWS_MAX,
+    BACKLOG_SCHEDULED_MAX,
+    AttemptRow,
+    Backlog,
+    JobFilter,
+    JobRow,
+    NoteRow,
+    Page,
+    ReplyRow,
+    Tally,
+)
 from portcall.core.jobs.states import CANCELLED, ENDED, FAILED, JobState
 from portcall.store.sqlite.file import open_for_reading, translated
 from portcall.store.sqlite.queries import json_ids, load_queries
@@ -75,6 +86,13 @@ class SQLiteReader:
     def tallies(self) -> list[Tally]:
         """Return how many jobs there are."""
         return [Tally(name, JobState(state), jobs) for name, state, jobs in self._all("tallies")]
+
+    def backlogs(self) -> list[Backlog]:
+        """Return what waits, by method."""
+        retrying = dict(self._all("retrying", BACKLOG_SCHEDULED_MAX))
+        since = {name: self._all("ready_since", id_, BACKLOG_FLOWS_MAX)[0][0] for id_, name, _ in self._all("methods")}
+        names = sorted({*retrying, *(name for name, at in since.items() if at is not None)})
+        return [Backlog(name, retrying.get(name, 0), since.get(name)) for name in names]
 
     def schedules(self) -> list[ScheduleRow]:
         """Return all schedules."""

@@ -12,7 +12,7 @@ SELECT id, options FROM policy;
 -- The jobs that somebody holds, with the last note and the number of replies of each.
 SELECT id, method, state, rank, value, attempt, failures, deaths, policy, parent, overrides, started_at,
     coalesce((SELECT max(number) FROM note WHERE note.job = job.id AND number >> 20 = job.attempt), 0),
-    coalesce((SELECT max(place) + 1 FROM stream_reply WHERE stream_reply.job = job.id), 0)
+    coalesce((SELECT max(place) + 1 FROM stream_reply WHERE stream_reply.job = job.id), 0), details
 FROM job WHERE state IN ($RUNNING, $CANCELLING) ORDER BY id;
 
 -- name: has_ready
@@ -47,6 +47,26 @@ SELECT method, state, jobs FROM tally;
 -- The same, with the names of the methods.
 SELECT method.name, state, jobs FROM tally JOIN method ON method.id = tally.method WHERE jobs > 0
 ORDER BY method.name, state;
+
+-- name: retrying
+-- How many jobs of each method have had an attempt, of the first so many that wait for their time.
+SELECT method.name, count(*) FROM (SELECT method, attempt FROM job WHERE state = $SCHEDULED ORDER BY due_at LIMIT ?) AS due
+JOIN method ON method.id = due.method WHERE due.attempt > 0 GROUP BY method.name;
+
+-- name: ready_since
+-- The earliest time at which one of a method's ready jobs was due: of the oldest of each of its first so many flows.
+WITH RECURSIVE flow (job) AS (
+    SELECT (SELECT id FROM job WHERE state = $READY AND method = ?1 ORDER BY rank, value, id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT following.id FROM job AS following
+        WHERE following.state = $READY AND following.method = ?1
+            AND (following.rank, following.value) > (last.rank, last.value)
+        ORDER BY following.rank, following.value, following.id LIMIT 1
+    )
+    FROM flow JOIN job AS last ON last.id = flow.job
+)
+SELECT min(due_at) FROM job WHERE id IN (SELECT job FROM flow LIMIT ?2);
 
 -- name: labels
 -- The labels of these jobs.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from portcall.core.jobs.batch import Batch, Stored, Written
 from portcall.store.errors import StoreError, StoreUnavailableError
+from portcall.store.sqlite.checking import check_copy
 from portcall.store.sqlite.file import (
     FileLock,
     check_path,
@@ -71,7 +72,7 @@ class SQLiteStore:
         return SQLiteReader(self.path)
 
     def backup(self, target: Path) -> None:
-        """Copy all that is committed to a new file, which appears when it is whole."""
+        """Copy all that is committed to a new file, which appears when it is whole and sound."""
         if target.exists():
             raise StoreUnavailableError(f"{target} is there already; a backup does not overwrite anything")
         part = target.with_name(target.name + ".part")
@@ -90,6 +91,7 @@ class SQLiteStore:
                 finally:
                     copy.close()
                     source.close()
+            check_copy(part, self.path)
             part.rename(target)
             flush_folder(target.parent)
         except OSError as error:

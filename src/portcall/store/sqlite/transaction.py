@@ -27,6 +27,7 @@ class Transaction:
         "connection",
         "counted",
         "existing",
+        "looks",
         "methods",
         "now",
         "promoted",
@@ -55,6 +56,7 @@ class Transaction:
         self.waiting: set[int] = set()
         self.claims: list[list[ClaimedJob]] = []
         self.checkpoints: dict[int, Checkpoint] = {}
+        self.looks: list[list[tuple[int, bytes]]] = []
 
     def one(self, query: str, *parameters: Any) -> tuple[Any, ...] | None:
         """Execute a query by name and return its first row."""

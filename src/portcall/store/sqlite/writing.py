@@ -3,7 +3,7 @@
 import sqlite3
 from collections import Counter
 
-from portcall.core.jobs.batch import Batch, FlowPage, Written
+from portcall.core.jobs.batch import UNSORTED, Batch, FlowPage, Written
 from portcall.core.jobs.states import ENDED
 from portcall.store.sqlite import appending, ending, forgetting
 from portcall.store.sqlite.transaction import Transaction
@@ -56,6 +56,7 @@ class Writing:
             waiting=frozenset(tx.waiting),
             claims=tx.claims,
             checkpoints=tx.checkpoints,
+            looks=tx.looks,
             flow_pages=pages,
         )
 
@@ -67,6 +68,7 @@ def _perform(tx: Transaction, batch: Batch) -> list[list[tuple[int, str]]]:
         appending.append(tx, batch)
     if batch.claims:
         appending.claim(tx, batch.claims)
+    appending.look(tx, batch.looks)
     return [_flow_page(tx, page) for page in batch.flow_pages]
 
 
@@ -91,6 +93,7 @@ def _change_what_is_there(tx: Transaction, batch: Batch) -> None:
     tx.each("remove_schedules", [(name,) for name in batch.schedules_removed])
     if batch.promote_max:
         appending.promote(tx, batch.promote_max)
+    tx.each("put_values", [(value, UNSORTED, job) for job, value in batch.values])
 
 
 def _flow_page(tx: Transaction, page: FlowPage) -> list[tuple[int, str]]:

@@ -67,6 +67,16 @@ WHERE id IN (
 )
 RETURNING id, attempt, failures, deaths, policy, parent, overrides, metadata, request;
 
+-- name: look
+-- The requests of the first ready jobs of a flow.
+SELECT job.id, coalesce(job.request, large_request.message) FROM job
+LEFT JOIN large_request ON large_request.job = job.id
+WHERE state = $READY AND method = ? AND rank = ? AND value = ? ORDER BY job.id LIMIT ?;
+
+-- name: put_values
+-- Give a ready job the value that it has, in place of the one that says that nobody knew.
+UPDATE job SET value = ? WHERE state = $READY AND value = ? AND id = ?;
+
 -- name: checkpoints
 -- The checkpoints of these jobs.
 SELECT job, attempt, at, replies, state FROM checkpoint WHERE job IN (SELECT value FROM json_each(?));
@@ -94,6 +104,10 @@ WHERE job.id = again.column1 AND job.attempt = again.column2 AND job.state = aga
 -- Keep what became of attempts that another one follows.
 INSERT OR REPLACE INTO attempt (job, number, started_at, ended_at, outcome, status, details, worker)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: forget_handed_back
+-- Forget the attempt of a job that was handed back before, now that another one is.
+DELETE FROM attempt WHERE job = ? AND outcome = ?;
 
 -- name: holders
 -- The attempts that hold these jobs.
@@ -153,7 +167,7 @@ WHERE id IN (SELECT value FROM json_each(?3));
 
 -- name: ask_to_stop
 -- Note that jobs which somebody holds are to stop.
-UPDATE job SET state = $CANCELLING WHERE id IN (SELECT value FROM json_each(?));
+UPDATE job SET state = $CANCELLING, details = ? WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: revive
 -- Let a job that failed or was cancelled begin anew, and return it as it was.

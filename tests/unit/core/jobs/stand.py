@@ -30,13 +30,14 @@ Pair = tuple[int, int]
 class Stand:
     """Time stands still unless `wait` is called; what `do` is asked for is done to the end, batch by batch."""
 
-    def __init__(self, slots: int = 0, *, limits: JobLimits | None = None) -> None:
+    def __init__(self, slots: int = 0, *, limits: JobLimits | None = None, is_early: bool = False) -> None:
+        """`is_early` if no worker has brought a contract yet."""
         self.now = NOW
         self.slots = slots
         self.served = {METHOD, OTHER}
         self.limits = limits or JobLimits()
         self.store = ModelStore()
-        self.options: dict[str, JobOptions] = {}
+        self.options: dict[str, JobOptions] = {} if is_early else {METHOD: JobOptions(), OTHER: JobOptions()}
         self.batches: list[Batch] = []
         self._tokens = 0
         self.restart()

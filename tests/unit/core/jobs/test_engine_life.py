@@ -3,6 +3,7 @@
 import pytest
 
 from portcall.core.jobs.batch import AttemptOutcome
+from portcall.core.jobs.causes import ASKED, WITH_PARENT
 from portcall.core.jobs.effects import Adopted, Recorded, StopReason
 from portcall.core.jobs.identity import id_text
 from portcall.core.jobs.limits import JobLimits
@@ -209,10 +210,31 @@ def test_a_cancel_stops_what_runs_and_counts_when_it_has() -> None:
     assert effects.done == ["t"]
     assert [(stop.job, stop.reason) for stop in effects.stops] == [(job, StopReason.CANCELLED)]
     told = {(outcome.job, outcome.state, outcome.status, outcome.details) for outcome in effects.outcomes}
-    assert told == {(job, CANCELLING, 0, ""), (waiting, CANCELLED, 1, "Cancelled on request")}
+    assert told == {(job, CANCELLING, 0, ASKED), (waiting, CANCELLED, 1, "Cancelled on request")}
     stand.fail((job, 1), status=1)
     stand.do()
     assert stand.row(job).state is CANCELLED
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_job_that_was_stopped_says_why(is_restarted: bool) -> None:
+    stand = Stand(slots=2)
+    parent = stand.job()
+    child = stand.job(parent=parent)
+    stand.engine.request(CancelJobs(token="t", jobs=[parent]))
+    stand.do()
+    if is_restarted:
+        stand.restart()
+        stand.engine.attached([(parent, 1), (child, 1)], stand.now)
+    stand.fail((parent, 1), status=1)
+    stand.end((child, 1), outcome=AttemptOutcome.FAILED, status=UNAVAILABLE, details="no luck")
+    effects = stand.do()
+    assert stand.row(parent).details == ASKED
+    assert stand.row(child).details == f"{WITH_PARENT}; no luck"
+    assert {outcome.job: outcome.details for outcome in effects.outcomes} == {
+        parent: ASKED,
+        child: f"{WITH_PARENT}; no luck",
+    }
 
 
 def test_a_cancel_that_comes_with_the_end_changes_nothing() -> None:
@@ -256,6 +278,44 @@ def test_jobs_are_forgotten_when_their_time_is_over() -> None:
     stand.wait(4)
     assert len(stand.store.jobs) == 5
     stand.wait(10)
+    assert stand.store.jobs == {}
+
+
+def test_however_many_jobs_are_forgotten_others_go_on_between() -> None:
+    stand = Stand(slots=99, limits=JobLimits(purge_every_s=10.0, purge_jobs_max=10))
+    stand.know(METHOD, "keep_s: 5")
+    stand.jobs(95)
+    stand.end_all()
+    stand.do()
+    stand.now += 60.0
+    begun, batches = len(stand.batches), 0
+    while stand.store.jobs or not batches:
+        batches += 1
+        left = len(stand.store.jobs)
+        token = stand.put(submission(OTHER))
+        batch = stand.batch()
+        assert batch is not None
+        stand.settle(batch)
+        assert [answer.token for answer in stand.effects.answers] == [token], "it waited for one step only"
+        stand.effects.answers.clear()
+        ended = [job for job in stand.store.jobs.values() if job.state is SUCCEEDED]
+        assert left - len(stand.store.jobs) <= 9
+        if not ended:
+            break
+    assert batches == 10
+    assert {batch.purge.limit for batch in stand.batches[begun:] if batch.purge} == {10}
+
+
+def test_what_is_asked_at_once_is_done_in_steps() -> None:
+    stand = Stand(slots=99, limits=JobLimits(request_jobs_max=4))
+    jobs = stand.jobs(12)
+    stand.end_all()
+    stand.do()
+    for number in range(4):
+        stand.engine.request(PurgeJobs(token=number, jobs=jobs[3 * number : 3 * number + 3]))
+    begun = len(stand.batches)
+    assert stand.do().done == [0, 1, 2, 3]
+    assert [len(batch.forget) for batch in stand.batches[begun:]] == [6, 6]
     assert stand.store.jobs == {}
 
 

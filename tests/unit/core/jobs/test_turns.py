@@ -1,12 +1,18 @@
 """Whose turn it is: among values, methods and priorities, however many jobs wait."""
 
 from collections import Counter
+from random import Random
 
 import pytest
+from google.protobuf import text_format
 
 from portcall.core.jobs.dispatch import Capacity, Slots
+from portcall.core.jobs.engine import JobEngine
 from portcall.core.jobs.flows import Flows
 from portcall.core.jobs.limits import JobLimits
+from portcall.core.jobs.messages import job_message
+from portcall.core.jobs.values import UnreadableRequestError
+from portcall.protos.portcall.v1.options_pb2 import JobOptions
 
 from .stand import METHOD, NOW, OTHER, Stand, submission, values
 
@@ -262,3 +268,84 @@ def test_sought_slots_are_not_spare() -> None:
     assert [slots.take_spare(METHOD) for _ in range(2)] == [True, False]
     assert not slots.take_spare(OTHER)
     assert slots.of(METHOD) == 5
+
+
+# --- jobs that come before their contract -----------------------------------------------------------------------------
+
+
+BY_SITE = 'by { field: "site" limit { running: 1 } }'
+
+
+def test_jobs_that_come_before_their_contract_are_limited_like_all_others() -> None:
+    stand = Stand(slots=9, is_early=True)
+    early = [stand.job(request=site) for site in (b"a", b"a", b"b")]
+    assert stand.started() == []
+    stand.know(METHOD, BY_SITE)
+    late = stand.job(request=b"a")
+    stand.do()
+    assert values(stand, [*early, late]) == ["a", "a", "b", "a"]
+    assert sorted(stand.started()) == [early[0], early[2]]
+    stand.end_all()
+    stand.do()
+    assert stand.started() == [early[1]]
+
+
+def test_jobs_that_come_after_a_restart_and_before_a_worker_wait_for_their_values() -> None:
+    stand = Stand(slots=9, is_early=True)
+    stand.know(METHOD, BY_SITE)
+    running = stand.job(request=b"a")
+    stand.engine = JobEngine(stand.store.stored(), stand.now, Random(1), stand.limits)
+    early = stand.job(request=b"a")
+    row = stand.row(early)
+    assert job_message(row).value == ""
+    assert "no worker" in stand.engine.why_waiting(row, has_worker=False)
+    assert "cannot be used" in stand.engine.why_waiting(row, has_worker=True)
+    stand.know(METHOD, BY_SITE)
+    stand.do()
+    assert (stand.started(), values(stand, [early])) == ([running], ["a"])
+
+
+def test_values_that_could_not_be_stored_are_stored_later() -> None:
+    stand = Stand(slots=9, is_early=True)
+    jobs = [stand.job(request=b"a", priority=priority) for priority in (0, 5)]
+    stand.know(METHOD, BY_SITE)
+    looking = stand.batch()
+    assert looking is not None
+    stand.settle(looking)
+    naming = stand.batch()
+    assert naming is not None
+    assert [job for job, _ in naming.values] == [jobs[1]]
+    stand.engine.store_failed("the disk is full", stand.now, is_full=True)
+    stand.wait(5)
+    assert values(stand, jobs) == ["a", "a"]
+    assert stand.started() == [jobs[1]]
+
+
+def test_without_a_field_to_go_by_early_jobs_have_no_value() -> None:
+    stand = Stand(slots=9, is_early=True)
+    early = stand.job()
+    stand.know(METHOD)
+    stand.do()
+    assert (values(stand, [early]), stand.started()) == ([""], [early])
+
+
+def test_a_request_that_cannot_be_read_has_the_empty_value() -> None:
+    stand = Stand(slots=9, is_early=True)
+    early = stand.job(request=b"\xff")
+
+    def read(_: bytes) -> str:
+        raise UnreadableRequestError("no")
+
+    stand.engine.know(METHOD, text_format.Parse(BY_SITE, JobOptions()), read, stand.now)
+    stand.do()
+    assert (values(stand, [early]), stand.started()) == ([""], [early])
+
+
+def test_early_jobs_that_wait_for_something_else_get_their_values_when_they_are_ready() -> None:
+    stand = Stand(slots=9, is_early=True)
+    late = stand.job(request=b"a", due_at=stand.now + 50)
+    stand.know(METHOD, BY_SITE)
+    first = stand.job(request=b"a")
+    stand.wait(60)
+    assert values(stand, [late]) == ["a"]
+    assert stand.started() == [first]

@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from . import link_pb2 as portcall_dot_v1_dot_link__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portcall/v1/fleet.proto\x12\x0bportcall.v1\x1a\x16portcall/v1/link.proto\"\x14\n\x12ListWorkersRequest\"g\n\x10ListWorkersReply\x12*\n\x07workers\x18\x01 \x03(\x0b\x32\x19.portcall.v1.WorkerStatus\x12\'\n\x08refusals\x18\x02 \x01(\x0b\x32\x15.portcall.v1.Refusals\">\n\x08Refusals\x12\x17\n\x0funauthenticated\x18\x01 \x01(\x04\x12\x19\n\x11permission_denied\x18\x02 \x01(\x04\"\xa8\x03\n\x0cWorkerStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.portcall.v1.WorkerStatus.State\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x0b\n\x03pid\x18\x04 \x01(\r\x12\n\n\x02os\x18\x05 \x01(\t\x12\x0e\n\x06kernel\x18\x06 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x07 \x01(\t\x12\x0e\n\x06python\x18\x08 \x01(\t\x12\r\n\x05slots\x18\t \x01(\r\x12\x0f\n\x07running\x18\n \x01(\r\x12\r\n\x05\x65nded\x18\x0b \x01(\x04\x12\x12\n\nattached_s\x18\x0c \x01(\x01\x12\x10\n\x08services\x18\r \x03(\t\x12-\n\tprocesses\x18\x0e \x03(\x0b\x32\x1a.portcall.v1.ProcessStatus\x12\r\n\x05image\x18\x0f \x01(\t\x12\x10\n\x08revision\x18\x10 \x01(\t\"X\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_READY\x10\x01\x12\x12\n\x0eSTATE_DRAINING\x10\x02\x12\x13\n\x0fSTATE_SUSPENDED\x10\x03\x32V\n\x05\x46leet\x12M\n\x0bListWorkers\x12\x1f.portcall.v1.ListWorkersRequest\x1a\x1d.portcall.v1.ListWorkersReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portcall/v1/fleet.proto\x12\x0bportcall.v1\x1a\x16portcall/v1/link.proto\"\x14\n\x12ListWorkersRequest\"\xb6\x01\n\x10ListWorkersReply\x12*\n\x07workers\x18\x01 \x03(\x0b\x32\x19.portcall.v1.WorkerStatus\x12\'\n\x08refusals\x18\x02 \x01(\x0b\x32\x15.portcall.v1.Refusals\x12\x12\n\nkeeps_jobs\x18\x03 \x01(\x08\x12%\n\x04jobs\x18\x04 \x03(\x0b\x32\x17.portcall.v1.MethodJobs\x12\x12\n\njobs_fault\x18\x05 \x01(\t\"\xab\x01\n\nMethodJobs\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x04\x12\x10\n\x08oldest_s\x18\x03 \x01(\x01\x12\x11\n\tscheduled\x18\x04 \x01(\x04\x12\x10\n\x08retrying\x18\x05 \x01(\x04\x12\x0f\n\x07waiting\x18\x06 \x01(\x04\x12\x0f\n\x07running\x18\x07 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x04\x12\x15\n\rfailed_lately\x18\t \x01(\x04\">\n\x08Refusals\x12\x17\n\x0funauthenticated\x18\x01 \x01(\x04\x12\x19\n\x11permission_denied\x18\x02 \x01(\x04\"\xb6\x03\n\x0cWorkerStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.portcall.v1.WorkerStatus.State\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x0b\n\x03pid\x18\x04 \x01(\r\x12\n\n\x02os\x18\x05 \x01(\t\x12\x0e\n\x06kernel\x18\x06 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x07 \x01(\t\x12\x0e\n\x06python\x18\x08 \x01(\t\x12\r\n\x05slots\x18\t \x01(\r\x12\x0f\n\x07running\x18\n \x01(\r\x12\r\n\x05\x65nded\x18\x0b \x01(\x04\x12\x12\n\nattached_s\x18\x0c \x01(\x01\x12\x10\n\x08services\x18\r \x03(\t\x12-\n\tprocesses\x18\x0e \x03(\x0b\x32\x1a.portcall.v1.ProcessStatus\x12\r\n\x05image\x18\x0f \x01(\t\x12\x10\n\x08revision\x18\x10 \x01(\t\x12\x0c\n\x04jobs\x18\x11 \x01(\r\"X\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_READY\x10\x01\x12\x12\n\x0eSTATE_DRAINING\x10\x02\x12\x13\n\x0fSTATE_SUSPENDED\x10\x03\x32V\n\x05\x46leet\x12M\n\x0bListWorkers\x12\x1f.portcall.v1.ListWorkersRequest\x1a\x1d.portcall.v1.ListWorkersReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +35,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTWORKERSREQUEST']._serialized_start=64
   _globals['_LISTWORKERSREQUEST']._serialized_end=84
-  _globals['_LISTWORKERSREPLY']._serialized_start=86
-  _globals['_LISTWORKERSREPLY']._serialized_end=189
-  _globals['_REFUSALS']._serialized_start=191
-  _globals['_REFUSALS']._serialized_end=253
-  _globals['_WORKERSTATUS']._serialized_start=256
-  _globals['_WORKERSTATUS']._serialized_end=680
-  _globals['_WORKERSTATUS_STATE']._serialized_start=592
-  _globals['_WORKERSTATUS_STATE']._serialized_end=680
-  _globals['_FLEET']._serialized_start=682
-  _globals['_FLEET']._serialized_end=768
+  _globals['_LISTWORKERSREPLY']._serialized_start=87
+  _globals['_LISTWORKERSREPLY']._serialized_end=269
+  _globals['_METHODJOBS']._serialized_start=272
+  _globals['_METHODJOBS']._serialized_end=443
+  _globals['_REFUSALS']._serialized_start=445
+  _globals['_REFUSALS']._serialized_end=507
+  _globals['_WORKERSTATUS']._serialized_start=510
+  _globals['_WORKERSTATUS']._serialized_end=948
+  _globals['_WORKERSTATUS_STATE']._serialized_start=860
+  _globals['_WORKERSTATUS_STATE']._serialized_end=948
+  _globals['_FLEET']._serialized_start=950
+  _globals['_FLEET']._serialized_end=1036
 # @@protoc_insertion_point(module_scope)

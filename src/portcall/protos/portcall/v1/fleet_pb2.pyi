@@ -15,12 +15,40 @@ class ListWorkersRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ListWorkersReply(_message.Message):
-    __slots__ = ("workers", "refusals")
+    __slots__ = ("workers", "refusals", "keeps_jobs", "jobs", "jobs_fault")
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    KEEPS_JOBS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FAULT_FIELD_NUMBER: _ClassVar[int]
     workers: _containers.RepeatedCompositeFieldContainer[WorkerStatus]
     refusals: Refusals
-    def __init__(self, workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., refusals: _Optional[_Union[Refusals, _Mapping]] = ...) -> None: ...
+    keeps_jobs: bool
+    jobs: _containers.RepeatedCompositeFieldContainer[MethodJobs]
+    jobs_fault: str
+    def __init__(self, workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., refusals: _Optional[_Union[Refusals, _Mapping]] = ..., keeps_jobs: _Optional[bool] = ..., jobs: _Optional[_Iterable[_Union[MethodJobs, _Mapping]]] = ..., jobs_fault: _Optional[str] = ...) -> None: ...
+
+class MethodJobs(_message.Message):
+    __slots__ = ("method", "ready", "oldest_s", "scheduled", "retrying", "waiting", "running", "failed", "failed_lately")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_S_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULED_FIELD_NUMBER: _ClassVar[int]
+    RETRYING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_LATELY_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    ready: int
+    oldest_s: float
+    scheduled: int
+    retrying: int
+    waiting: int
+    running: int
+    failed: int
+    failed_lately: int
+    def __init__(self, method: _Optional[str] = ..., ready: _Optional[int] = ..., oldest_s: _Optional[float] = ..., scheduled: _Optional[int] = ..., retrying: _Optional[int] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., failed: _Optional[int] = ..., failed_lately: _Optional[int] = ...) -> None: ...
 
 class Refusals(_message.Message):
     __slots__ = ("unauthenticated", "permission_denied")
@@ -31,7 +59,7 @@ class Refusals(_message.Message):
     def __init__(self, unauthenticated: _Optional[int] = ..., permission_denied: _Optional[int] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("name", "state", "host", "pid", "os", "kernel", "architecture", "python", "slots", "running", "ended", "attached_s", "services", "processes", "image", "revision")
+    __slots__ = ("name", "state", "host", "pid", "os", "kernel", "architecture", "python", "slots", "running", "ended", "attached_s", "services", "processes", "image", "revision", "jobs")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[WorkerStatus.State]
@@ -58,6 +86,7 @@ class WorkerStatus(_message.Message):
     PROCESSES_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: WorkerStatus.State
     host: str
@@ -74,4 +103,5 @@ class WorkerStatus(_message.Message):
     processes: _containers.RepeatedCompositeFieldContainer[_link_pb2.ProcessStatus]
     image: str
     revision: str
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[WorkerStatus.State, str]] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., ended: _Optional[int] = ..., attached_s: _Optional[float] = ..., services: _Optional[_Iterable[str]] = ..., processes: _Optional[_Iterable[_Union[_link_pb2.ProcessStatus, _Mapping]]] = ..., image: _Optional[str] = ..., revision: _Optional[str] = ...) -> None: ...
+    jobs: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[WorkerStatus.State, str]] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., python: _Optional[str] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., ended: _Optional[int] = ..., attached_s: _Optional[float] = ..., services: _Optional[_Iterable[str]] = ..., processes: _Optional[_Iterable[_Union[_link_pb2.ProcessStatus, _Mapping]]] = ..., image: _Optional[str] = ..., revision: _Optional[str] = ..., jobs: _Optional[int] = ...) -> None: ...

@@ -93,18 +93,20 @@ class SubmitReply(_message.Message):
     def __init__(self, jobs: _Optional[_Iterable[_Union[Submitted, _Mapping]]] = ...) -> None: ...
 
 class Submitted(_message.Message):
-    __slots__ = ("id", "state", "existed", "status", "details")
+    __slots__ = ("id", "state", "existed", "status", "details", "reason")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     EXISTED_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DETAILS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: JobState
     existed: bool
     status: int
     details: str
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., existed: _Optional[bool] = ..., status: _Optional[int] = ..., details: _Optional[str] = ...) -> None: ...
+    reason: str
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., existed: _Optional[bool] = ..., status: _Optional[int] = ..., details: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("id", "method", "state", "key", "parent", "step", "labels", "priority", "value", "attempt", "failures", "deaths", "submitted_at", "due_at", "started_at", "ended_at", "expires_at", "status", "details", "worker", "reason", "reply", "trailers", "request", "replies", "pending")
@@ -222,10 +224,12 @@ class Attempt(_message.Message):
     def __init__(self, job: _Optional[str] = ..., number: _Optional[int] = ..., started_at: _Optional[float] = ..., ended_at: _Optional[float] = ..., outcome: _Optional[_Union[Attempt.Outcome, str]] = ..., status: _Optional[int] = ..., details: _Optional[str] = ..., worker: _Optional[str] = ...) -> None: ...
 
 class WaitRequest(_message.Message):
-    __slots__ = ("ids",)
+    __slots__ = ("ids", "forget")
     IDS_FIELD_NUMBER: _ClassVar[int]
+    FORGET_FIELD_NUMBER: _ClassVar[int]
     ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    forget: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., forget: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WaitReply(_message.Message):
     __slots__ = ("jobs",)
