@@ -24,7 +24,7 @@ from portcall.protos.portcall.v1.fleet_pb2 import WorkerStatus
 from portcall.protos.portcall.v1.link_pb2 import ProcessStatus, Welcome
 
 from .ledger_calls import Ledger, Load, until, when_workers
-from .processes import APPS, HubProcess, Processes, WorkerProcess
+from .processes import APPS, WAIT_S, HubProcess, Processes, WorkerProcess
 from .processes import portcall as portcall_command
 from .test_cli_mistakes import APPS as MISTAKEN
 from .test_cli_worker import can_be_process_1
@@ -253,7 +253,7 @@ async def test_worker_whose_processes_are_all_blocked_stays_and_calls_wait(
         status = await when_states(hub, BLOCKED, BLOCKED)
         assert (status.state, status.running) == (WorkerStatus.STATE_READY, 2)
         await when_workers(hub.address, lambda workers: workers[0].slots == 2)
-        waiting = call(channel, "Who")(b"", timeout=30)
+        waiting = call(channel, "Who")(b"", timeout=WAIT_S)
         # Four pings of the hub are answered by then.
         await worker.line("is blocked")
         await when_workers(hub.address, lambda workers: workers[0].attached_s > 5)
