@@ -85,7 +85,7 @@ async def check_silence(address: str, step: Step, **options: Any) -> None:
     """Nobody answers at this step, and those before it need no more time than they are given."""
     findings: list[Finding] = []
     for timeout_s in timeouts(lambda: bool(findings) and findings[-1].step is step):
-        findings = await find(address, timeout_s=timeout_s, **options)
+        findings[:] = await find(address, timeout_s=timeout_s, **options)
     check(findings, step, "says nothing", code=1)
 
 
