@@ -31,7 +31,7 @@ from portcall.cli.main import main
 completing.ANSWER_S = {WAIT_S}
 main()
 """
-"""What is installed as `portcall`, for somebody who is patient: a busy machine may take longer than most people wait."""
+"""What is installed as `portcall`, for somebody who is patient: a busy machine takes longer than people wait."""
 
 ASK_BASH = """
 eval "$(portcall completion bash)"
