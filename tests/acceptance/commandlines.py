@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-WAIT_S = 30.0
+from .processes import WAIT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,8 @@ class Engine:
 @pytest.fixture
 def engine(tmp_path: Path, base_folder: Path, store: Store) -> Iterator[Engine]:
     need_engine()
-    started = Engine(f"portcall-{os.getpid()}-{tmp_path.name[-12:].replace('_', '-').strip('-')}", tmp_path)
+    mark = os.environ.get("PORTCALL_ENGINE_MARK", "portcall")
+    started = Engine(f"{mark}-{os.getpid()}-{tmp_path.name[-12:].replace('_', '-').strip('-')}", tmp_path)
     started.variables = {
         "PORTCALL_IMAGE_BASE": f"oci:{base_folder}",
         "PORTCALL_IMAGE_PLATFORM": "linux/amd64",

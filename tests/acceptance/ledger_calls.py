@@ -13,7 +13,7 @@ import grpc
 import portcall
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, WorkerStatus
 
-WAIT_S = 60.0
+from .processes import WAIT_S
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -23,7 +23,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-WAIT_S = 30.0
+WAIT_S = 100.0
+"""How long a test waits before it says that something never came. Far above what anything takes on a busy machine, and
+below pytest's own limit, which could not say what was waited for."""
+
 APPS = Path(__file__).with_name("apps")
 """The folder that processes start in, unless told otherwise."""
 

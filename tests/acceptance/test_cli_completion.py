@@ -23,6 +23,16 @@ METHODS = [
 
 BELL = "\a"
 
+PROGRAM = f"""\
+#!{sys.executable}
+from portcall.cli.call import completing
+from portcall.cli.main import main
+
+completing.ANSWER_S = {WAIT_S}
+main()
+"""
+"""What is installed as `portcall`, for somebody who is patient: a busy machine takes longer than people wait."""
+
 ASK_BASH = """
 eval "$(portcall completion bash)"
 COMP_LINE=$1 COMP_POINT=${#1}
@@ -37,7 +47,7 @@ def commands(tmp_path: Path) -> str:
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "portcall"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m portcall "$@"\n')
+    program.write_text(PROGRAM)
     program.chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"
 

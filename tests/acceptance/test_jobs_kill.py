@@ -17,8 +17,7 @@ import pytest
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.protos.portcall.v1.options_pb2 import Backoff, JobOverrides
 
-from .ledger_calls import WAIT_S
-from .processes import HubProcess, Processes
+from .processes import WAIT_S, HubProcess, Processes
 
 ADOPT_S = 10.0
 GRACE_S = 0.3

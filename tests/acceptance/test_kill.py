@@ -84,7 +84,7 @@ async def test_killed_hub_finds_its_fleet_back(processes: Processes, ledger: Led
 
 
 async def test_worker_that_stands_still_is_given_up_and_comes_back(processes: Processes, ledger: Ledger) -> None:
-    async with Hub(HubConfig(listen="127.0.0.1:0", grace_s=0.2, liveness=Liveness(ping_interval_s=0.1))) as hub:
+    async with Hub(HubConfig(listen="127.0.0.1:0", grace_s=0.2, liveness=Liveness(ping_interval_s=0.3))) as hub:
         worker = await processes.start("worker", "ledger", "--hub", hub.address, "--exit-with-stdin")
         await worker.line("Attached to the hub")
         async with portcall.Channel(hub.address) as channel:

@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import psutil
 import pytest
+from interop.timeouts import timeouts
 
 import portcall
 from portcall.hub import Hub, HubConfig
@@ -23,7 +24,7 @@ from portcall.protos.portcall.v1.fleet_pb2 import WorkerStatus
 from portcall.protos.portcall.v1.link_pb2 import ProcessStatus, Welcome
 
 from .ledger_calls import Ledger, Load, until, when_workers
-from .processes import APPS, HubProcess, Processes, WorkerProcess
+from .processes import APPS, WAIT_S, HubProcess, Processes, WorkerProcess
 from .processes import portcall as portcall_command
 from .test_cli_mistakes import APPS as MISTAKEN
 from .test_cli_worker import can_be_process_1
@@ -97,6 +98,29 @@ async def running(channel: Any, method: str, request: bytes) -> tuple[Any, int]:
     """Make a call that goes on; return it, and the process that runs it."""
     stream = channel.unary_stream(f"/acceptance.Moods/{method}")(request)
     return stream, int(await stream.read())
+
+
+async def running_late(channel: Any, method: str, request: bytes) -> tuple[Any, int]:
+    """Make a call that goes on past its deadline; return it once that has passed, and the process that runs it."""
+    pids: list[int] = []
+    for timeout in timeouts(lambda: bool(pids)):
+        stream = channel.unary_stream(f"/acceptance.Moods/{method}")(request, timeout=timeout)
+        with suppress(grpc.aio.AioRpcError):
+            pids.append(int(await stream.read()))
+        assert await stream.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    return stream, pids[0]
+
+
+async def children_of(worker: WorkerProcess) -> list[psutil.Process]:
+    """The processes that a worker has; it may have none for a moment, when all have just been killed."""
+    children: list[psutil.Process] = []
+
+    def are_there() -> bool:
+        children[:] = psutil.Process(worker.pid).children()
+        return bool(children)
+
+    await until(are_there)
+    return children
 
 
 async def pids_that_answer(channel: Any, count: int) -> set[int]:
@@ -176,8 +200,7 @@ async def test_calls_end_once_whatever_is_killed(processes: Processes, ledger: L
                     await hub.wait()
                     hub = await processes.hub(*grace, listen=hub.address)
                 case "process":
-                    children = psutil.Process(worker.pid).children()
-                    rng.choice(children).kill()
+                    rng.choice(await children_of(worker)).kill()
                 case "supervisor":
                     worker.kill()
                     await worker.wait()
@@ -230,7 +253,7 @@ async def test_worker_whose_processes_are_all_blocked_stays_and_calls_wait(
         status = await when_states(hub, BLOCKED, BLOCKED)
         assert (status.state, status.running) == (WorkerStatus.STATE_READY, 2)
         await when_workers(hub.address, lambda workers: workers[0].slots == 2)
-        waiting = call(channel, "Who")(b"", timeout=30)
+        waiting = call(channel, "Who")(b"", timeout=WAIT_S)
         # Four pings of the hub are answered by then.
         await worker.line("is blocked")
         await when_workers(hub.address, lambda workers: workers[0].attached_s > 5)
@@ -280,10 +303,8 @@ async def test_call_that_hangs_past_its_deadline_costs_its_process(processes: Pr
     hub = await processes.hub()
     worker = await supervised(processes, hub, "moods", "--hang-limit", "0.3", *FAST, count=2)
     async with portcall.Channel(hub.address) as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await call(channel, "Hang")(b"", timeout=0.3)
-        assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        hung = int((await worker.line(r"Process (\d+) hangs in /acceptance.Moods/Hang, which goes on 0.3 s"))[1])
+        _, hung = await running_late(channel, "Hang", b"")
+        await worker.line(rf"Process {hung} hangs in /acceptance.Moods/Hang, which goes on 0.3 s")
         await worker.line(rf"Process {hung} still hangs in 1 call, and runs nothing else: killing it")
         await when_gone({hung})
         await when_states(hub, READY, READY, without=hung)
@@ -295,9 +316,7 @@ async def test_blocked_process_that_hangs_past_a_deadline_is_killed(processes: P
     worker = await supervised(processes, hub, "moods", "--hang-limit", "0.5", *FAST, count=2)
     pipe = Pipe(tmp_path)
     async with portcall.Channel(hub.address) as channel:
-        stream = channel.unary_stream("/acceptance.Moods/Block")(pipe.request, timeout=0.5)
-        hung = int(await stream.read())
-        assert await stream.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        _, hung = await running_late(channel, "Block", pipe.request)
         await worker.line(rf"Process {hung} (hangs in /acceptance.Moods/Block|still hangs in 1 call).* killing it")
         await when_gone({hung})
         await when_states(hub, READY, READY, without=hung)
@@ -367,7 +386,7 @@ async def test_blocked_and_hanging_processes_do_not_keep_a_drained_worker(proces
     worker = await supervised(processes, hub, "moods", "--grace", "0", *FAST, count=2)
     async with portcall.Channel(hub.address) as channel:
         await running(channel, "Block", Pipe(tmp_path).request)
-        hanging = call(channel, "Hang")(b"")
+        hanging, _ = await running(channel, "Hang", b"")
         [status] = await when_workers(hub.address, lambda workers: BLOCKED in states(workers[0]))
         worker.terminate()
         assert await worker.wait() == 0

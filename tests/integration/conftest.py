@@ -10,7 +10,7 @@ from .stage import Stage, staged
 
 __all__ = ["base_folder", "project", "stage", "store", "wheel_folder"]
 
-LEFT_S = 5.0
+LEFT_S = 30.0
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from portcall.wire.limits import LINK_BYTES_MAX, MESSAGE_BYTES_MAX, Liveness
 
 from .proxy import Proxy
 
-LONG_S = 30.0
+LONG_S = 100.0
 """For what a test does not wait for, and for how long it waits before it says that something never came."""
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from interop.timeouts import timeouts
 from interop_pb2 import StreamReply, UnaryReply, UnaryRequest
 
 import portcall
@@ -212,9 +213,10 @@ async def test_a_timeout_ends_an_attempt(stage: Stage, store: Path) -> None:
     hub = await hub_with(stage, store)
     await stage.worker(hub.address, UnaryCall=gate.handle)
     jobs = jobs_of(stage, hub)
-    [job] = await jobs.submit(unary(overrides=JobOverrides(attempts=1, timeout_s=0.05)))
-    ended = await jobs.end(job)
-    assert (ended.state, ended.status) == (FAILED, 4)
+    for timeout_s in timeouts(lambda: bool(gate.begun)):
+        [job] = await jobs.submit(unary(overrides=JobOverrides(attempts=1, timeout_s=timeout_s)))
+        ended = await jobs.end(job)
+        assert (ended.state, ended.status) == (FAILED, 4)
     await gate.when_cancelled()
 
 

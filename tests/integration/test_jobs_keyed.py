@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from interop.service import InteropStub
+from interop.timeouts import timeouts
 from interop_pb2 import StreamRequest, UnaryReply, UnaryRequest
 
 from .jobdesk import SUCCEEDED, hub_with, jobs_of
@@ -97,12 +98,13 @@ async def test_a_deadline_ends_the_call_and_not_the_job(stage: Stage, store: Pat
     hub = await hub_with(stage, store)
     await stage.worker(hub.address, UnaryCall=gate.handle)
     stub = stub_of(hub.address)
-    code, _ = await status_of(stub.UnaryCall(UnaryRequest(body=b"1"), metadata=KEY, timeout=0.05))
-    assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+    for timeout in timeouts(lambda: bool(gate.begun)):
+        code, _ = await status_of(stub.UnaryCall(UnaryRequest(body=b"1"), metadata=KEY, timeout=timeout))
+        assert code is grpc.StatusCode.DEADLINE_EXCEEDED
     again = asyncio.ensure_future(_result(stub.UnaryCall(UnaryRequest(), metadata=KEY)))
-    await gate.when_begun()
     gate.opened.set()
     assert (await again).body == b"1"
+    assert (gate.begun, gate.cancelled) == ([b"1"], [])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from interop.service import interop_stub
 from interop_pb2 import StreamRequest, UnaryReply, UnaryRequest
 
 import portcall
-from portcall.hub import Hub, HubConfig
+from portcall.hub import Hub, HubConfig, sessions
 
 from .servicers import Gate, Source, echo
 from .stage import LONG_S, Stage, status_of, until, when_channel
@@ -76,6 +76,18 @@ async def test_worker_that_finds_no_hub_dials_on_until_it_is_stopped(stage: Stag
     await worker.stop(LONG_S)
     await starting
     assert not await worker.wait_for_termination()
+
+
+async def test_welcome_may_take_longer_than_a_peer_is_told_anything_else(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does where the machine is so busy that a hub gets no turn for seconds."""
+    monkeypatch.setattr(sessions, "SAY_S", 0.0)
+    hub = await stage.hub()
+    await stage.worker(hub.address, UnaryCall=echo)
+    stub = stage.stub(hub.address)
+    for body in (b"1", b"2"):
+        assert await stub.UnaryCall(UnaryRequest(body=body)) == UnaryReply(body=body)
 
 
 async def test_worker_that_came_first_attaches_when_the_hub_is_there(stage: Stage) -> None:

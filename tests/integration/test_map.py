@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from interop.service import Context, InteropStub, interop_stub
+from interop.timeouts import timeouts
 from interop_pb2 import InputReply, StreamRequest, UnaryReply, UnaryRequest
 
 import portcall
@@ -277,10 +278,12 @@ async def test_deadline_of_each_call(stage: Stage, connect: Connect) -> None:
     gate = Gate()
     hub = await stage.hub()
     await stage.worker(hub.address, UnaryCall=gate.handle)
-    replies = connect(hub.address).UnaryCall.map(requests(3), timeout=0.05, return_exceptions=True)
-    codes = [reply.code() async for reply in replies]
-    assert codes == [grpc.StatusCode.DEADLINE_EXCEEDED] * 3
-    await gate.when_cancelled(3)
+    stub = connect(hub.address)
+    for timeout in timeouts(lambda: len(gate.begun) >= 3):
+        replies = stub.UnaryCall.map(requests(3), timeout=timeout, return_exceptions=True)
+        codes = [reply.code() async for reply in replies]
+        assert codes == [grpc.StatusCode.DEADLINE_EXCEEDED] * 3
+    await gate.when_cancelled(len(gate.begun))
 
 
 async def test_map_waits_for_a_hub_if_asked_to(stage: Stage, connect: Connect) -> None:

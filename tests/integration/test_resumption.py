@@ -153,7 +153,7 @@ async def test_calls_of_a_worker_that_stays_away_end(stage: Stage) -> None:
     blip = await Blip.set_up(stage, "worker", grace_s=GRACE_S, UnaryCall=gate.handle)
     call = blip.stub.UnaryCall(UnaryRequest(body=b"1"))
     await gate.when_begun()
-    await blip.drop()
+    blip.proxy.cut()
     code, details = await status_of(call)
     assert code is grpc.StatusCode.UNAVAILABLE
     assert "was lost while it ran this call" in details
@@ -169,7 +169,7 @@ async def test_calls_of_a_client_that_stays_away_are_cancelled(stage: Stage) -> 
     blip = await Blip.set_up(stage, "client", grace_s=GRACE_S, UnaryCall=gate.handle)
     call = blip.stub.UnaryCall(UnaryRequest(body=b"1"))
     await gate.when_begun()
-    await blip.drop()
+    blip.proxy.cut()
     code, details = await status_of(call)
     assert code is grpc.StatusCode.UNAVAILABLE
     assert "lost" in details

@@ -1,6 +1,7 @@
 """The sidecar: a server that knows nothing of the fleet joins it, leaves it while it is unwell, and comes back."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +299,28 @@ async def test_server_that_is_asked_and_answers_stays(
     for _ in range(3):
         await asked.wait()
         asked.clear()
+    await upstreams.stage.fleet(hub.address).when_state(READY)
+    assert "withdrawn" not in caplog.text
+
+
+async def test_server_whose_answer_was_not_read_in_time_stays(
+    upstreams: UpstreamStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    silence = Liveness(ping_interval_s=0.002, pings_missed_max=200)
+    asked = asyncio.Semaphore(0)
+
+    class StandingStill(grpc.aio.ServerInterceptor):
+        async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+            if details.method == PROBE:
+                time.sleep(0.5)  # noqa: ASYNC251  # the sidecar is in this process, and has to stand still too
+                asked.release()
+            return await continuation(details)
+
+    hub, upstream = await upstreams.stage.hub(), upstreams.upstream()
+    await upstream.start(interceptors=(StandingStill(),), UnaryCall=Named(b"one").handle)
+    await upstreams.joined(upstream, hub.address, liveness=silence)
+    for _ in range(2):
+        await asked.acquire()
     await upstreams.stage.fleet(hub.address).when_state(READY)
     assert "withdrawn" not in caplog.text
 

@@ -26,6 +26,7 @@ from .payloads import (
 from .routes import Route
 from .service import Context, registers
 from .servicers import ECHO_INITIAL, ECHO_TRAILING, CoroutineServicer, EndlessHandler, scripted
+from .timeouts import timeouts
 
 METADATA = ((ECHO_INITIAL, "initial value"), (ECHO_TRAILING, b"\xab\xab\xab"))
 UNARY = UnaryRequest(body=body(1000), reply_bytes=2000)
@@ -306,13 +307,13 @@ async def _nothing(_: Context) -> None:
 async def test_deadline(route: Route, kind: Kind) -> None:
     endless = EndlessHandler()
 
-    def use(stub: Any) -> Any:
-        with pytest.raises(grpc.RpcError) as caught:
-            replies(kind, begin(kind, stub, timeout=0.2))
-        return caught.value
+    def use(stub: Any) -> None:
+        for timeout in timeouts(endless.has_started.is_set):
+            with pytest.raises(grpc.RpcError) as caught:
+                replies(kind, begin(kind, stub, timeout=timeout))
+            assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
-    error = await with_stub(route, scripted(**{kind.method: endless.handle}), use)
-    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await with_stub(route, scripted(**{kind.method: endless.handle}), use)
     await endless.was_cancelled.wait()
 
 

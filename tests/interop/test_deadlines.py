@@ -8,6 +8,7 @@ from .kinds import Kind, each
 from .routes import Route
 from .service import Context
 from .servicers import EndlessHandler, scripted
+from .timeouts import timeouts
 
 FAR_S = 3600.0
 
@@ -16,12 +17,14 @@ FAR_S = 3600.0
 async def test_deadline_ends_the_call_and_cancels_the_handler(route: Route, kind: Kind) -> None:
     endless = EndlessHandler()
     stub = await route.open(scripted(**{kind.method: endless.handle}))
-    call = kind.begin(stub, timeout=0.2)
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await kind.replies(call)
-    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert "Deadline Exceeded" in (caught.value.details() or "")  # with "Stream removed" where both ends notice at once
-    assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    for timeout in timeouts(endless.has_started.is_set):
+        call = kind.begin_open(stub, timeout=timeout)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await kind.replies(call)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        # With "Stream removed" where both ends notice at once.
+        assert "Deadline Exceeded" in (caught.value.details() or "")
+        assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await endless.was_cancelled.wait()
     await endless.is_done.wait()
 

@@ -14,6 +14,7 @@ from interop_pb2 import InputReply, StreamReply, StreamRequest, UnaryReply, Unar
 from .kinds import Kind, collect, each
 from .routes import Route
 from .servicers import Handler, scripted
+from .timeouts import timeouts
 
 TRAILERS = (("x-why", "because"), ("x-why-bin", b"\x00\xff"))
 
@@ -165,15 +166,17 @@ async def test_requests_that_a_function_leaves_unread(route: Route) -> None:
 
 
 async def test_deadline_of_a_function_that_is_busy(route: Route) -> None:
-    may_end = threading.Event()
+    has_started, may_end = threading.Event(), threading.Event()
 
     def block(request: UnaryRequest, context: grpc.ServicerContext) -> UnaryReply:
+        has_started.set()
         may_end.wait(timeout=60)
         return UnaryReply()
 
     stub = await route.open(scripted(UnaryCall=block))
-    call = stub.UnaryCall(UnaryRequest(), timeout=0.2)
-    assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    for timeout in timeouts(has_started.is_set):
+        call = stub.UnaryCall(UnaryRequest(), timeout=timeout)
+        assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     may_end.set()
 
 

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import portcall
@@ -25,8 +26,13 @@ def modules() -> Iterator[Path]:
             yield path
 
 
-def sizes() -> Iterator[tuple[str, int, int]]:
-    """Yield each module and function with its lines and its gate."""
+@cache
+def sizes() -> list[tuple[str, int, int]]:
+    """Each module and function with its lines and its gate."""
+    return list(_sizes())
+
+
+def _sizes() -> Iterator[tuple[str, int, int]]:
     for path in modules():
         text = path.read_text()
         name = str(path.relative_to(SOURCE))

@@ -202,8 +202,7 @@ class Sessions:
         session.access_token = access_token
         self._check_token(session)
         try:
-            await _say(context, Frames(frames=[Frame(welcome=welcome)]).SerializeToString())
-            await self._pump(session, context)
+            await self._pump(session, welcome, context)
         except asyncio.CancelledError:
             if session.dropped is None and not session.is_revoked:
                 raise
@@ -242,18 +241,22 @@ class Sessions:
     async def _serve_probe(self, hello: Hello, context: ServerContext) -> None:
         """Say what a link would be told, and answer pings."""
         _check_protocol(hello)
-        await _say(context, Frames(frames=[Frame(welcome=self._welcome())]).SerializeToString())
         link = Link()
         link.establish()
         with contextlib.suppress(StreamLostError, PeerLeftError, ProtocolError):
-            await Pump(link, context, _no_frames, PROBE_LIVENESS).run()
+            await Pump(link, context, _no_frames, PROBE_LIVENESS, first=_batch_of(self._welcome())).run()
 
-    async def _pump(self, session: Session, context: ServerContext) -> None:
-        """Run the link on this stream until either is over; end the session if that is."""
+    async def _pump(self, session: Session, welcome: Welcome, context: ServerContext) -> None:
+        """Run the link on this stream until either is over; end the session if that is.
+
+        The welcome is the pump's to write, however long that takes on a busy machine: on a stream whose write was cut
+        off nothing can be said any more, and the other side does not even hear that it has ended.
+        """
         try:
             # A worker's link is bounded by its slots and the credit of their calls; a client's by nothing of the kind.
             bytes_max = self._config.link_bytes_max if session.role is Role.CLIENT else None
-            await Pump(session.link, context, session.on_frames, self._config.liveness, bytes_max).run()
+            liveness, first = self._config.liveness, _batch_of(welcome)
+            await Pump(session.link, context, session.on_frames, liveness, bytes_max, first).run()
         except StreamLostError as error:
             logger.info("Link of %s dropped: %s", session.port.name, error)
         except PeerLeftError:
@@ -350,6 +353,10 @@ async def _say(context: ServerContext, batch: bytes) -> None:
     with contextlib.suppress(*STREAM_ERRORS, TimeoutError):
         async with asyncio.timeout(SAY_S):
             await context.write(batch)
+
+
+def _batch_of(welcome: Welcome) -> bytes:
+    return Frames(frames=[Frame(welcome=welcome)]).SerializeToString()
 
 
 def _no_frames(_: Sequence[Frame]) -> None:

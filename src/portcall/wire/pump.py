@@ -57,10 +57,11 @@ class PeerNotReadingError(Exception):
 class Pump:
     """Runs one link over one stream until either ends.
 
-    The reader only routes: `on_frames` must not wait. The writer is the only one that writes to the stream.
+    The reader only routes: `on_frames` must not wait. The writer is the only one that writes to the stream; what is
+    given as `first` goes before what the link has.
     """
 
-    __slots__ = ("_bytes_held_max", "_is_heard", "_is_over", "_link", "_liveness", "_on_frames", "_stream")
+    __slots__ = ("_bytes_held_max", "_first", "_is_heard", "_is_over", "_link", "_liveness", "_on_frames", "_stream")
 
     def __init__(
         self,
@@ -69,8 +70,10 @@ class Pump:
         on_frames: Callable[[Sequence[Frame]], None],
         liveness: Liveness,
         bytes_held_max: int | None = None,
+        first: bytes | None = None,
     ) -> None:
         self._bytes_held_max = bytes_held_max
+        self._first = first
         self._link = link
         self._stream = stream
         self._on_frames = on_frames
@@ -148,19 +151,21 @@ class Pump:
         """Send whatever has gathered since the last write, as long as there is any."""
         loop = asyncio.get_running_loop()
         stream, link = self._stream, self._link
-        while not self._is_over:
-            if link.may_gather and await _is_loop_busy(loop):
-                await asyncio.sleep(GATHER_S)
-            batch = link.next_batch()
-            if batch is None:
-                ready = loop.create_future()
-                link.on_ready = _resolve(ready)
-                await ready
-                continue
-            try:
+        try:
+            if self._first is not None:
+                await stream.write(self._first)
+            while not self._is_over:
+                if link.may_gather and await _is_loop_busy(loop):
+                    await asyncio.sleep(GATHER_S)
+                batch = link.next_batch()
+                if batch is None:
+                    ready = loop.create_future()
+                    link.on_ready = _resolve(ready)
+                    await ready
+                    continue
                 await stream.write(batch)
-            except STREAM_ERRORS as error:
-                raise StreamLostError(describe(error)) from None
+        except STREAM_ERRORS as error:
+            raise StreamLostError(describe(error)) from None
 
     async def _watch(self) -> NoReturn:
         """Ping a silent peer; give up one that stays silent. Frames of any kind are proof of life.

@@ -200,16 +200,28 @@ class Upstream:
                 return
 
     async def _answers(self) -> bool:
-        """Whether anything answers a call, be it that there is no such method."""
-        probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(PROBE)
+        """Whether anything answers a call, be it that there is no such method.
+
+        The wait is counted in intervals, not read off the clock: after this process itself was held up, an answer that
+        came meanwhile is still to be read.
+        """
+        asking = asyncio.get_running_loop().create_task(self._ask(), name="portcall-upstream-probe")
         try:
-            async with asyncio.timeout(self._liveness.ping_interval_s * self._liveness.pings_missed_max):
-                await probe(b"")
-        except TimeoutError:
+            for _ in range(self._liveness.pings_missed_max):
+                answered, _ = await asyncio.wait([asking], timeout=self._liveness.ping_interval_s)
+                if answered:
+                    return True
             return False
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError):
-            pass  # an answer, or the end of the connection, which is followed by itself
-        return True
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+
+    async def _ask(self) -> None:
+        """Make a call, whatever becomes of it."""
+        probe: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(PROBE)
+        # An answer, or the end of the connection, which is followed by itself.
+        with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.UsageError):
+            await probe(b"")
 
     def _take_health(self, answer: object) -> bool:
         if not isinstance(answer, bytes):

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,10 @@ async def bloat(request: bytes, _: Any) -> AsyncIterator[bytes]:
         yield reply
 
 
-def hang(_: bytes, __: Any) -> bytes:
+def hang(_: bytes, __: Any) -> Iterator[bytes]:
     """Wait for ever in a thread, and be deaf to everything."""
+    yield me()
     threading.Event().wait()
-    return b""
 
 
 async def leave_orphan(_: bytes, __: Any) -> bytes:
@@ -68,10 +68,10 @@ def unary(behavior: Any) -> Any:
 
 HANDLERS = {
     "Who": unary(who),
-    "Hang": unary(hang),
     "LeaveOrphan": unary(leave_orphan),
     "Block": grpc.unary_stream_rpc_method_handler(block),
     "Bloat": grpc.unary_stream_rpc_method_handler(bloat),
+    "Hang": grpc.unary_stream_rpc_method_handler(hang),
     "Hold": grpc.unary_stream_rpc_method_handler(hold),
 }
 

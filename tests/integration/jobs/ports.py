@@ -10,6 +10,7 @@ from harbour_pb2 import Crate, Manifest, Refusal, Sighting, Summary, WatchReques
 from harbour_pb2_grpc import PortStub
 
 import portcall
+from integration.stage import LONG_S
 
 __all__ = ["Crate", "Dock", "Manifest", "PortStub", "Refusal", "Sighting", "Summary", "WatchRequest", "add"]
 
@@ -53,7 +54,7 @@ class Dock(harbour_pb2_grpc.PortServicer):
         raise AssertionError
 
     async def when_begun(self, count: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LONG_S):
             while len(self.begun) < count:
                 self.news.clear()
                 await self.news.wait()

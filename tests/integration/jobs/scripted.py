@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from integration.stage import LONG_S
 from portcall.core.jobs.identity import id_text
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
 
@@ -141,7 +142,7 @@ class ScriptedJobs:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that has no event, one turn of the loop after the other."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LONG_S):
         while not condition():  # noqa: ASYNC110  # there is no event
             await asyncio.sleep(0.001)
 

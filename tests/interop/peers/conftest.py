@@ -37,7 +37,7 @@ BLOCKING_CLIENTS: dict[str, Callable[[str], grpc.Channel]] = {
 BUILT = {built.language: built for built in (CPP, GO)}
 
 
-BUILD_S = 300.0
+BUILD_S = 600.0
 """How long a case may take, since the first of a language builds its server."""
 
 

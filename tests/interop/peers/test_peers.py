@@ -9,6 +9,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from interop_pb2 import EchoStatus, StreamRequest, UnaryRequest
 
+from interop.blocking import WAIT_S
 from interop.kinds import collect
 from interop.payloads import body, stream_replies, unary_reply
 from interop.service import InteropStub
@@ -68,6 +69,6 @@ async def test_cancellation_reaches_the_server(stub: InteropStub) -> None:
     call = stub.StreamingOutputCall(StreamRequest(), metadata=(("x-hang", "yes"),))
     await call.initial_metadata()
     call.cancel()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_S):
         while await cancelled() == before:
             pass

@@ -30,8 +30,8 @@ from portcall.wire.access import Access, resolve_access
 WORKERS_MAX = 64
 """Each is a process, and all are on this machine."""
 
-ATTACH_S = 30.0
-"""How long the workers may take to attach."""
+ATTACH_S = 120.0
+"""How long the workers may take to attach. One that dies is noticed at once, so this is for machines that are busy."""
 
 ATTACH_POLL_S = 0.05
 
