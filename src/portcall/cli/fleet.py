@@ -13,7 +13,8 @@ from portcall.cli.connection import unreachable
 from portcall.cli.exits import FailedError
 from portcall.cli.nearest import NamingGroup
 from portcall.cli.options import as_json, hub_access
-from portcall.cli.output import console, duration, fits, table
+from portcall.cli.output import console, fits, table
+from portcall.core.durations import duration
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, Refusals, WorkerStatus
 from portcall.protos.portcall.v1.link_pb2 import ProcessStatus

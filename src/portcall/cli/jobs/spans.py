@@ -25,6 +25,13 @@ def moment(text: object) -> float:
         raise click.BadParameter(f"{text!r} is not a time, as in 2026-11-22T10:00 or 2026-11-22T10:00:00Z") from None
 
 
+def number(text: object) -> int:
+    """Read the number of an event. A type for `click.option`."""
+    if not str(text).isdecimal():
+        raise click.BadParameter(f"{text!r} is not a whole number, 0 or more")
+    return int(str(text))
+
+
 def label(text: str) -> tuple[str, str]:
     """Read NAME=VALUE. A type for `click.option`."""
     name, sign, value = text.partition("=")

@@ -165,7 +165,7 @@ def check_is_job(method: MethodDescriptor) -> None:
         ConfigurationError: its requests are a stream.
     """
     if method.client_streaming:
-        raise ConfigurationError(f"{method_name(method)} takes a stream of requests; only calls with one can be jobs")
+        raise ConfigurationError(f"{method_name(method)} takes a stream of requests; a job has one request")
 
 
 def _say_stored(job: Job[Any], wishes: Wishes) -> None:
