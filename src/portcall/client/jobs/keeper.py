@@ -36,6 +36,7 @@ class JobKeeper:
 
     def resume(self) -> None:
         """Go on after `suspend`."""
+        self.connections.resume()
         self.waiter.resume()
 
     async def close(self) -> None:
@@ -143,14 +144,14 @@ async def _resumed(
     backoff, attempt, rng = Backoff(), 0, random.Random()
     while True:
         try:
-            async with connections.use() as service:
-                stream = begin(service)
+            async with connections.use() as connection:
+                stream = connection.follow(begin)
                 try:
                     async for message in stream:
                         attempt = 0
                         yield message
                 finally:
-                    stream.cancel()
+                    stream.let_go()
                 return
         except HubLostError as error:
             if error.code() in FINAL:
