@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.__main__ import command_of, group_names, parse
 from bench.report import SECTION, read_json, run_of, write_json, write_markdown
 from bench.rows import Row, at_least
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 PAGE = """# Figures
