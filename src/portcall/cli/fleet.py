@@ -9,7 +9,7 @@ import click
 import grpc
 from rich.table import Table
 
-from portcall.cli.connection import unreachable
+from portcall.cli.connection import no_hub
 from portcall.cli.exits import FailedError
 from portcall.cli.nearest import NamingGroup
 from portcall.cli.options import as_json, hub_access
@@ -109,7 +109,7 @@ def _explained(access: Access, error: Any) -> PortcallError:
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return ConfigurationError(explain(access, error.code(), error.details()))
         case grpc.StatusCode.UNAVAILABLE:
-            return FailedError(unreachable(access, error.details(), "hub"))
+            return no_hub(access, error.details())
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")
         case grpc.StatusCode.UNIMPLEMENTED:

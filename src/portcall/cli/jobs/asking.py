@@ -12,7 +12,7 @@ import grpc
 
 from portcall.cli.call.directory import Directory
 from portcall.cli.call.printing import printable
-from portcall.cli.connection import OPTIONS, unreachable
+from portcall.cli.connection import OPTIONS, no_hub
 from portcall.cli.exits import EXIT_UNREAD, CallError, FailedError
 from portcall.client.jobs.connections import JobsService
 from portcall.client.jobs.errors import HubLostError
@@ -79,7 +79,7 @@ def _of_answer(access: Access, error: grpc.aio.AioRpcError, details: str) -> Por
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return ConfigurationError(explain(access, error.code(), details))
         case grpc.StatusCode.UNAVAILABLE:
-            return FailedError(unreachable(access, error.details() or "", "hub"))
+            return no_hub(access, error.details() or "")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")
         case grpc.StatusCode.UNIMPLEMENTED:

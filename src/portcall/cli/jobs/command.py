@@ -13,7 +13,6 @@ from portcall.cli.exits import EXIT_DONE
 from portcall.cli.jobs.asking import ANSWER_S, HubSide, listed, no_such_jobs, opened, parts, read_ids, run
 from portcall.cli.jobs.following import events, wait
 from portcall.cli.jobs.payloads import Payload, Payloads
-from portcall.cli.jobs.spans import moment, span
 from portcall.cli.jobs.submit import submit
 from portcall.cli.jobs.telling import (
     STATES,
@@ -27,7 +26,8 @@ from portcall.cli.jobs.telling import (
     when,
     why,
 )
-from portcall.cli.options import as_json, count, hub_access
+from portcall.cli.jobs.words import moment
+from portcall.cli.options import as_json, count, hub_access, seconds
 from portcall.cli.output import console
 from portcall.contract.documents import encode
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
@@ -86,8 +86,10 @@ Examples:
 @click.option("--key", metavar="KEY", default="", help="With this key.")
 @click.option("--label", metavar="NAME[=VALUE]", default="", help="With this label.")
 @click.option("--parent", metavar="ID", default="", help="Children of this job.")
-@click.option("--newer", type=span, metavar="SPAN", help="Submitted no longer ago than this, as in 90, 5m, 2h or 7d.")
-@click.option("--older", type=span, metavar="SPAN", help="Submitted longer ago than this.")
+@click.option(
+    "--newer", type=seconds, metavar="SPAN", help="Submitted no longer ago than this, as in 90, 5m, 2h or 7d."
+)
+@click.option("--older", type=seconds, metavar="SPAN", help="Submitted longer ago than this.")
 @click.option("--since", type=moment, metavar="TIME", help="Submitted at this time or later.")
 @click.option("--until", type=moment, metavar="TIME", help="Submitted before this time.")
 @click.option("--limit", type=count, metavar="N", default=LIMIT_DEFAULT, help="So many at most. [default: 50]")

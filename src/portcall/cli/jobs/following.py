@@ -16,7 +16,6 @@ from portcall.cli.call.printing import is_terminal, printable
 from portcall.cli.exits import EXIT_DONE, EXIT_STATUS
 from portcall.cli.jobs.asking import HubSide, explained, no_such_jobs, opened, read_ids, run
 from portcall.cli.jobs.payloads import Payloads
-from portcall.cli.jobs.spans import number
 from portcall.cli.jobs.telling import (
     clock,
     event_json,
@@ -26,6 +25,7 @@ from portcall.cli.jobs.telling import (
     state_name,
     status_words,
 )
+from portcall.cli.jobs.words import number
 from portcall.cli.options import as_json, hub_access, seconds
 from portcall.client.jobs.errors import HubLostError
 from portcall.client.jobs.keeper import JobKeeper

@@ -12,10 +12,9 @@ from portcall.cli.call.requests import Requests, find_source
 from portcall.cli.exits import EXIT_DONE, CallError
 from portcall.cli.jobs.asking import ANSWER_S, HubSide, opened, run
 from portcall.cli.jobs.payloads import Payloads
-from portcall.cli.jobs.spans import span
 from portcall.cli.jobs.submit import check_is_job, job_options, submit_options
 from portcall.cli.jobs.telling import metadata_texts, when
-from portcall.cli.options import as_json, hub_access
+from portcall.cli.options import as_json, hub_access, span
 from portcall.cli.output import console, table
 from portcall.client.jobs.submitting import shared_part
 from portcall.contract.catalog import nearest

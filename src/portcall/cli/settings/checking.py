@@ -1,6 +1,5 @@
 """Judges what a file says: which settings there are in it, of which kind, and what is no setting at all. Pure."""
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from portcall.cli.nearest import nearest
 from portcall.cli.settings.file import SettingsFile
 from portcall.cli.settings.kinds import Kind, fits, kind_of, name_of
 from portcall.cli.settings.setting import CONNECT, Setting
@@ -107,11 +107,6 @@ class Checker:
     def _say(self, table: str | None, words: str) -> None:
         place = self._file.name if table is None else f"{self._file.name} [{table}]"
         self._judgement.problems.append(f"{place}: {words}")
-
-
-def nearest(name: str, names: Sequence[str]) -> str | None:
-    """Return which of the names is meant, if one is near."""
-    return next(iter(difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)), None)
 
 
 def resolved(setting: Setting, value: Any, folder: Path) -> Any:
