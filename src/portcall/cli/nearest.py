@@ -5,17 +5,17 @@ from collections.abc import Iterable
 
 import click
 
-LIKENESS_MIN = 0.66
+LIKENESS_MIN = 0.7
 """Below it a hint misleads more often than it helps."""
 
 
-def nearest(given: str, known: Iterable[str]) -> str | None:
+def nearest(given: str, known: Iterable[str], likeness_min: float = LIKENESS_MIN) -> str | None:
     """Return which of the known words is meant, if one is near.
 
     Case does not count, nor do the dashes before an option, nor whether words are joined by - or _.
     """
     folded = {_folded(word): word for word in known}
-    near = difflib.get_close_matches(_folded(given), folded, n=1, cutoff=LIKENESS_MIN)
+    near = difflib.get_close_matches(_folded(given), folded, n=1, cutoff=likeness_min)
     return folded[near[0]] if near else None
 
 

@@ -19,6 +19,9 @@ Tables = Mapping[str, Mapping[str, Setting]]
 
 KEY_LENGTH_SHOWN: Final = 60
 
+LIKENESS_MIN: Final = 0.6
+"""Names of tables are short, and a slip is a large part of them."""
+
 SECRET: Final = "token"  # noqa: S105  # the key's name
 ADDRESS: Final = "HOST:PORT"
 """The metavar of settings that may be unix:PATH."""
@@ -142,7 +145,7 @@ def _misfit(kind: Kind, value: Any, verb: str, *, is_address: bool) -> str | Non
 
 
 def _instead(name: str, names: Sequence[str], all_words: str, form: str) -> str:
-    near = nearest(name, names)
+    near = nearest(name, names, LIKENESS_MIN)
     if near is not None:
         return f"Did you mean {form.format(near)}?"
     return all_words.format(", ".join(form.format(each) for each in names)) if names else "It takes no keys"
