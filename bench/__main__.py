@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import images, jobs, memory, speed, store
 from bench.processes import ChildError
-from bench.report import print_table, write_json, write_markdown
+from bench.report import print_table, read_json, run_of, write_json, write_markdown
 from bench.rows import Row
 
 ROUNDS = 5
@@ -46,10 +46,24 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--only", nargs="+", choices=(*group_names(), IMAGE), metavar="NAME", help=", ".join((*group_names(), IMAGE))
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value to this file")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the table into this document")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="put the tables into the sections of this document"
+    )
+    parser.add_argument("--from", dest="kept", type=Path, metavar="FILE", help="measure nothing: show what --json kept")
     parser.add_argument("--quick", action="store_true", help="hardly measure: only see that everything runs")
     parser.add_argument("--huge", action="store_true", help="store: also with 10 million jobs, which takes minutes")
     return parser.parse_args(arguments)
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """Return the command that measures the same, without where its figures go."""
+    words = ["python", "-m", "bench"]
+    if options.only:
+        words += ["--only", *options.only]
+    for name in ("rounds", "seconds"):
+        if getattr(options, name):
+            words += [f"--{name}", f"{getattr(options, name):g}"]
+    return shlex.join([*words, *(f"--{name}" for name in ("quick", "huge") if getattr(options, name))])
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
@@ -80,17 +94,21 @@ def main(arguments: list[str]) -> int:
     # So that the children are ended in order when the benchmark is.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        rows = measure(options)
+        run = read_json(options.kept) if options.kept else run_of(command_of(options), measure(options))
     except ChildError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print_table(rows)
+    print_table(run)
     if options.json:
-        write_json(rows, options.json)
+        write_json(run, options.json)
     if options.markdown:
-        write_markdown(rows, options.markdown, shlex.join(["python", "-m", "bench", *arguments]))
+        try:
+            write_markdown(run, options.markdown)
+        except ValueError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

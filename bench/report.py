@@ -3,9 +3,11 @@
 import json
 import os
 import platform
+import re
+import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from rich.table import Table
 from bench.rows import Row
 
 COLUMNS = ("what", "how", "figure", "median", "min … max", "ratio", "bar", "")
-BEGIN = "<!-- python -m bench --markdown: begin -->"
-END = "<!-- python -m bench --markdown: end -->"
+SECTION = re.compile(r"^<!-- bench: (?P<groups>[a-z -]+) -->\n.*?^<!-- bench: end -->$", re.MULTILINE | re.DOTALL)
+"""Where a document has the table of some groups."""
+
 WIDTH = 180
 """Of the table, where standard output is no terminal."""
 
@@ -38,6 +41,56 @@ class Machine:
             f"{self.processor}, {self.cores} cores, {self.system}; Python {self.python}, grpcio {self.grpcio},"
             f" protobuf {self.protobuf}, portcall {self.portcall}"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What is kept of a row."""
+
+    group: str
+    case: str
+    contender: str
+    figure: str
+    unit: str
+    values: Sequence[float]
+    ratio: float | None
+    bars: Sequence[str]
+    errors: int
+    has_passed: bool | None
+
+    @property
+    def median(self) -> float:
+        """Return the median over the rounds."""
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What was measured in one run, by which command, and on what. No path of the machine is in it."""
+
+    command: str
+    machine: str
+    results: Sequence[Result]
+
+
+def run_of(command: str, rows: Sequence[Row]) -> Run:
+    """Return a run on this machine."""
+    results = [
+        Result(
+            group=row.group,
+            case=row.case,
+            contender=row.contender,
+            figure=row.figure,
+            unit=row.unit,
+            values=row.values,
+            ratio=row.ratio,
+            bars=[str(bar) for bar in row.bars],
+            errors=row.errors,
+            has_passed=row.has_passed,
+        )
+        for row in rows
+    ]
+    return Run(command=command, machine=str(this_machine()), results=results)
 
 
 def this_machine() -> Machine:
@@ -67,70 +120,73 @@ def note(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def print_table(rows: Sequence[Row]) -> None:
-    """Print the rows; on a terminal, in colour."""
+def print_table(run: Run) -> None:
+    """Print the results; on a terminal, in colour."""
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    table = Table(title=str(this_machine()), title_justify="left")
+    table = Table(title=run.machine, title_justify="left")
     for column in COLUMNS:
         table.add_column(column, justify="right" if column in ("median", "min … max", "ratio", "bar") else "left")
     case = ""
-    for row in rows:
-        if case and row.case != case:
+    for result in run.results:
+        if case and result.case != case:
             table.add_section()
-        style = {True: "green", False: "bold red", None: None}[row.has_passed]
-        table.add_row(*_cells(row, is_new_case=row.case != case), style=style)
-        case = row.case
+        style = {True: "green", False: "bold red", None: None}[result.has_passed]
+        table.add_row(*_cells(result, is_new_case=result.case != case), style=style)
+        case = result.case
     console.print(table)
 
 
-def write_json(rows: Sequence[Row], path: Path) -> None:
+def write_json(run: Run, path: Path) -> None:
     """Write every value of every round."""
-    document = {
-        "machine": str(this_machine()),
-        "rows": [
-            {
-                "group": row.group,
-                "case": row.case,
-                "contender": row.contender,
-                "figure": row.figure,
-                "unit": row.unit,
-                "values": row.values,
-                "median": row.median,
-                "ratio": row.ratio,
-                "bars": [str(bar) for bar in row.bars],
-                "errors": row.errors,
-                "has_passed": row.has_passed,
-            }
-            for row in rows
-        ],
-    }
+    rows = [asdict(result) | {"median": result.median} for result in run.results]
+    document = {"command": run.command, "machine": run.machine, "rows": rows}
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_markdown(rows: Sequence[Row], path: Path, command: str) -> None:
-    """Put the table between the two markers of a document.
+def read_json(path: Path) -> Run:
+    """Return what `write_json` has written."""
+    document = json.loads(path.read_text())
+    names = {field.name for field in fields(Result)}
+    results = [Result(**{name: row[name] for name in names}) for row in document["rows"]]
+    return Run(command=document["command"], machine=document["machine"], results=results)
+
+
+def write_markdown(run: Run, path: Path) -> None:
+    """Put the tables of the groups that were measured into a document, each where its section is.
 
     Raises:
-        ValueError: the document has no such place.
+        ValueError: the document has no section for a group.
     """
     text = path.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no place for the table: it needs the lines {BEGIN!r} and {END!r}")
-    lines = [f"`{command}` on {this_machine()}:", "", _line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    wanted = {result.group for result in run.results}
+    placed = {group for section in SECTION.finditer(text) for group in section["groups"].split()}
+    if missing := wanted - placed:
+        raise ValueError(
+            f"{path} has no place for {', '.join(sorted(missing))}: it needs the lines"
+            f" '<!-- bench: {min(missing)} -->' and '<!-- bench: end -->'"
+        )
+    path.write_text(SECTION.sub(lambda section: _section(run, section), text))
+
+
+def _section(run: Run, section: re.Match[str]) -> str:
+    """Return a section with the run's figures, or as it is if the run has none of its groups."""
+    groups = section["groups"].split()
+    found = [result for group in groups for result in run.results if result.group == group]
+    if not found:
+        return section[0]
+    lines = [f"`{run.command}` on {run.machine}:", "", _line(COLUMNS), _line(["---"] * len(COLUMNS))]
     case = ""
-    for row in rows:
-        lines.append(_line(_cells(row, is_new_case=row.case != case)))
-        case = row.case
-    path.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + after)
+    for result in found:
+        lines.append(_line(_cells(result, is_new_case=result.case != case)))
+        case = result.case
+    return "\n".join([f"<!-- bench: {section['groups']} -->", *lines, "<!-- bench: end -->"])
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cells(row: Row, *, is_new_case: bool) -> tuple[str, ...]:
+def _cells(row: Result, *, is_new_case: bool) -> tuple[str, ...]:
     spread = f"{_number(min(row.values))} … {_number(max(row.values))}" if len(row.values) > 1 else ""
     return (
         row.case if is_new_case else "",
@@ -139,12 +195,12 @@ def _cells(row: Row, *, is_new_case: bool) -> tuple[str, ...]:
         f"{_number(row.median)} {row.unit}",
         spread,
         "" if row.ratio is None else f"{row.ratio:.2f}x",
-        " and ".join(str(bar) for bar in row.bars),
+        " and ".join(row.bars),
         _verdict(row),
     )
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: Result) -> str:
     if row.errors:
         return f"FAIL: {row.errors:,} calls"
     return {True: "pass", False: "FAIL", None: ""}[row.has_passed]

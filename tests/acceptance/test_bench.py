@@ -60,3 +60,12 @@ def test_every_row_is_there(tmp_path: Path) -> None:
     for row in rows:
         assert row["contender"] in done.stdout
         assert f"| {row['contender']} | {row['figure']} |" in document.read_text()
+
+    page = document.read_text()
+    assert str(tmp_path) not in page
+    assert "`python -m bench --quick` on " in page
+    # The same figures again, and nothing is measured.
+    shutil.copy(ROOT / "docs" / "performance.md", document)
+    again = [sys.executable, "-m", "bench", "--from", str(results), "--markdown", str(document)]
+    assert subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=True).stdout == done.stdout
+    assert document.read_text() == page

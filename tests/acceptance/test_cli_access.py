@@ -73,7 +73,7 @@ async def test_fleet_beyond_loopback(processes: Processes, credentials: Credenti
     assert "UNAUTHENTICATED" in bare.stderr
     assert "Set PORTCALL_TOKEN" in bare.stderr
     plain = await processes.run("fleet", "ls", "--hub", hub.address)
-    assert plain.code == 1
+    assert plain.code == 2
     assert "use it here too: --tls-ca FILE or --tls" in plain.stderr
 
     listed = await processes.run("fleet", "ls", "--hub", hub.address, *credentials.of_others(client_token))

@@ -184,8 +184,8 @@ async def test_config_tells_all_that_is_wrong_at_once(processes: Processes, here
         "portcall.toml [hub]: there is no key 'queue_max'. Did you mean queue-max?",
         "portcall.toml [fleet]: there is no key 'x'. It takes no keys",
         (
-            "invalid value for '--grace': 'x' is not a number of seconds, 0 or more (set by PORTCALL_HUB_GRACE in the"
-            " environment)"
+            "invalid value for '--grace': 'x' is not a span of time, as in 90, 5m, 2h or 7d (set by PORTCALL_HUB_GRACE"
+            " in the environment)"
         ),
         "invalid value for '--queue-max': 0 is not a whole number, 1 or more (set by queue-max in portcall.toml [hub])",
         "invalid value for '--slots': -1 is not a whole number, 1 or more (set by slots in portcall.toml [attach])",

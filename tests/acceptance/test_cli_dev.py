@@ -222,6 +222,40 @@ async def test_contract_is_compiled_when_it_changes(processes: Processes, projec
     await dev.line("^Worker app:worker serves shout.Loud$")
 
 
+WITH_OPTIONS = PROTO.replace(
+    "service",
+    'import "portcall/v1/options.proto";\nservice',
+).replace("returns (Text);", "returns (Text) { option (portcall.v1.job) = { attempts: 8 }; }")
+
+
+async def test_options_for_jobs_are_read_and_wrong_ones_are_told_and_wait(
+    processes: Processes, project: Project
+) -> None:
+    """The options' own file is nowhere in the project: it comes with Portcall."""
+    project.write("protos/shout.proto", WITH_OPTIONS)
+    store = ("--store", str(project.folder / "jobs.db"))
+    dev, address = await start(processes, project, *store)
+    submit = ("jobs", "submit", "shout.Shouter/Shout", '{"text": "hi"}', "--wait", "--hub", address)
+    assert (await processes.run(*submit)).stdout == '{"text":"hi!"}\n'
+    for wrong, words in {
+        "attempts: 0": r"^protos/shout.proto:4:\d+: error: attempts is 0; it must be 1 to 1,000$",
+        "atempts: 8": r'^protos/shout.proto:4:\d+: error: .* has no field named "atempts"\.$',
+        'by: { field: "site" }': r"^protos/shout.proto:4:\d+: error: by.field is 'site', but shout.Text has no field",
+    }.items():
+        project.write("protos/shout.proto", WITH_OPTIONS.replace("attempts: 8", wrong))
+        await dev.line(words)
+        assert (await processes.run(*submit)).stdout == '{"text":"hi!"}\n'  # the last good one goes on
+    project.write("protos/shout.proto", WITH_OPTIONS)
+    await dev.line(r"^Compiled into \.: as it was before the error$")
+    project.write("protos/shout.proto", WITH_OPTIONS.replace("attempts: 8", "attempts: 1"))
+    await dev.line(r"^Compiled into \.: 1 file written$")
+    project.version("?")
+    await dev.line(r"^app \?")
+    assert (await processes.run(*submit)).stdout == '{"text":"hi?"}\n'
+    dev.interrupt()
+    assert await dev.wait() == 0
+
+
 async def test_app_that_is_broken_from_the_start_is_waited_for(processes: Processes, project: Project) -> None:
     project.write("app.py", "broken(")
     dev = await processes.start(

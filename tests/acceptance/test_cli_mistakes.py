@@ -38,6 +38,7 @@ APPS = {
 }
 
 HUB_HELP = "See: portcall hub --help"
+NO_SPAN = "is not a span of time, as in 90, 5m, 2h or 7d"
 SHAPE = "it should be MODULE:OBJECT, as in app:worker, or path/to/app.py:worker"
 NO_DOCUMENTS = (
     "there are no documents in {here}/empty, by the names of files: no text, Markdown, HTML or source code."
@@ -48,8 +49,8 @@ MISTAKES = {
     "wroker": "no such command 'wroker'. Did you mean 'worker'? See: portcall --help",
     "fleet sl": "no such command 'sl'. See: portcall fleet --help",
     "hub --config x": f"--config stands before the command, as in portcall --config FILE hub. {HUB_HELP}",
-    "hub --grace soon": f"invalid value for '--grace': 'soon' is not a number of seconds, 0 or more. {HUB_HELP}",
-    "hub --drain -1": f"invalid value for '--drain': '-1' is not a number of seconds, 0 or more. {HUB_HELP}",
+    "hub --grace soon": f"invalid value for '--grace': 'soon' {NO_SPAN}. {HUB_HELP}",
+    "hub --drain -1": f"invalid value for '--drain': '-1' {NO_SPAN}. {HUB_HELP}",
     "hub --queue-max 0": f"invalid value for '--queue-max': '0' is not a whole number, 1 or more. {HUB_HELP}",
     "hub --listen nowhere": ("cannot listen on 'nowhere': it should be HOST:PORT, as in 127.0.0.1:7070, or unix:PATH"),
     "worker": "missing argument 'APP[:OBJECT]'. See: portcall worker --help",

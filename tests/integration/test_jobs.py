@@ -66,7 +66,7 @@ async def test_a_job_waits_for_a_worker_and_says_so(stage: Stage, store: Path) -
     jobs = jobs_of(stage, hub)
     [job] = await jobs.submit(unary(b"1"))
     row = await jobs.get(job)
-    assert (row.state, row.reason) == (READY, f"no worker serves {UNARY}")
+    assert (row.state, row.reason) == (READY, f"no worker serves {UNARY.removeprefix('/')}")
     await stage.worker(hub.address, UnaryCall=echo)
     assert (await jobs.end(job)).state == SUCCEEDED
 

@@ -13,7 +13,7 @@ from portcall.cli.options import as_json, file_path, hub_access
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.protos.portcall.v1.jobs_pb2 import BackupPart, BackupRequest
 from portcall.wire.access import Access
-from portcall.wire.diagnosis import explain
+from portcall.wire.diagnosis import diagnose, explain
 from portcall.wire.native import open_channel
 
 MISTAKES = frozenset(
@@ -93,5 +93,6 @@ def _write(parts: Iterator[BackupPart], out: BinaryIO) -> tuple[int, int]:
 
 def _explained(access: Access, error: Any) -> PortcallError:
     words = explain(access, error.code(), error.details())
-    kind = ConfigurationError if error.code() in MISTAKES else FailedError
+    is_unreachable = diagnose(error.details(), is_encrypted=access.is_encrypted) is not None
+    kind = ConfigurationError if error.code() in MISTAKES or is_unreachable else FailedError
     return kind(f"the hub at {access.target} gave no backup: {words}")

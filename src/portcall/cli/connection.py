@@ -3,8 +3,10 @@
 import grpc
 
 from portcall._version import __version__
+from portcall.cli.exits import FailedError
+from portcall.errors import ConfigurationError, PortcallError
 from portcall.wire.access import Access
-from portcall.wire.diagnosis import explain, reason
+from portcall.wire.diagnosis import diagnose, explain, reason
 from portcall.wire.native import dial
 from portcall.wire.tokens import Entries, own_entries
 
@@ -25,6 +27,16 @@ def token_metadata(access: Access) -> Entries:
     """Return the metadata that shows the token, if there is one. Not to be printed."""
     token = access.read_token()
     return () if token is None else own_entries(token)
+
+
+def no_hub(access: Access, details: str) -> PortcallError:
+    """Return the error for a hub that does not answer; `details` are gRPC's own.
+
+    That is a mistake, as `portcall doctor` has it, where something there or here has to be changed first: a
+    certificate, TLS on one side alone, something that is no hub. Else it may pass by itself.
+    """
+    is_passing = diagnose(details, is_encrypted=access.is_encrypted) is None
+    return (FailedError if is_passing else ConfigurationError)(unreachable(access, details, "hub"))
 
 
 def unreachable(access: Access, details: str, what: str = "server") -> str:

@@ -9,12 +9,13 @@ import click
 import grpc
 from rich.table import Table
 
-from portcall.cli.connection import unreachable
+from portcall.cli.connection import no_hub
 from portcall.cli.exits import FailedError
 from portcall.cli.fleet_jobs import jobs_as_json, jobs_table
 from portcall.cli.nearest import NamingGroup
 from portcall.cli.options import as_json, hub_access
-from portcall.cli.output import console, duration, fits, table
+from portcall.cli.output import console, fits, table
+from portcall.core.durations import duration
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.protos.portcall.v1.fleet_pb2 import ListWorkersReply, ListWorkersRequest, Refusals, WorkerStatus
 from portcall.protos.portcall.v1.link_pb2 import ProcessStatus
@@ -116,7 +117,7 @@ def _explained(access: Access, error: Any) -> PortcallError:
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return ConfigurationError(explain(access, error.code(), error.details()))
         case grpc.StatusCode.UNAVAILABLE:
-            return FailedError(unreachable(access, error.details(), "hub"))
+            return no_hub(access, error.details())
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")
         case grpc.StatusCode.UNIMPLEMENTED:

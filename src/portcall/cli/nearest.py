@@ -9,14 +9,24 @@ LIKENESS_MIN = 0.7
 """Below it a hint misleads more often than it helps."""
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return a question that names the nearest of the known words, to follow what is wrong; or nothing.
+def nearest(given: str, known: Iterable[str], likeness_min: float = LIKENESS_MIN) -> str | None:
+    """Return which of the known words is meant, if one is near.
 
-    Case does not count, nor do the dashes before an option.
+    Case does not count, nor do the dashes before an option, nor whether words are joined by - or _.
     """
-    bare = {word.lstrip("-").lower(): word for word in known}
-    near = difflib.get_close_matches(given.lstrip("-").lower(), bare, n=1, cutoff=LIKENESS_MIN)
-    return f". Did you mean '{bare[near[0]]}'?" if near else ""
+    folded = {_folded(word): word for word in known}
+    near = difflib.get_close_matches(_folded(given), folded, n=1, cutoff=likeness_min)
+    return folded[near[0]] if near else None
+
+
+def _folded(word: str) -> str:
+    return word.lstrip("-").lower().replace("_", "-")
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return a question that names the nearest of the known words, to follow what is wrong; or nothing."""
+    meant = nearest(given, known)
+    return f". Did you mean '{meant}'?" if meant else ""
 
 
 class NamingGroup(click.Group):

@@ -40,19 +40,24 @@ COUNT_MAX = 2**31 - 1
 LEVELS = ("debug", "info", "warning", "error")
 
 
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+
+
 def seconds(value: object) -> float:
-    """Read a span of time: a number of seconds, 0 or more. A type for `click.option`."""
+    """Read a span of time in seconds, 0 or more; m, h, d and w are larger units. A type for `click.option`."""
+    text = str(value).strip()
+    unit = _UNITS.get(text[-1:])
     try:
-        number = float(str(value))
+        number = float(text if unit is None else text[:-1]) * (unit or 1.0)
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise click.BadParameter(f"{value!r} is not a number of seconds, 0 or more")
+        raise click.BadParameter(f"{value!r} is not a span of time, as in 90, 5m, 2h or 7d")
     return number
 
 
 def span(value: object) -> float:
-    """Read a span of time that cannot be none: a number of seconds above 0. A type for `click.option`."""
+    """Read a span of time, as `seconds` does, that cannot be none. A type for `click.option`."""
     number = seconds(value)
     if not number:
         raise click.BadParameter(f"{value!r} is not above 0 seconds")

@@ -62,7 +62,7 @@ class Question(Generic[T]):
 
     def _begin(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
         if self._engine.is_over:
-            self.lose(CLOSED)
+            self.lose(self._engine.over_because)
         elif not self._is_cancelled:
             self._task = self._engine.spawn(self._run(make))
 

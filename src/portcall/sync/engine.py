@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, Protocol
 
+from portcall.client.jobs.connections import CLOSED
 from portcall.client.session import ClientSession
 from portcall.client.transport import LinkTransport
 
@@ -62,6 +63,8 @@ class Engine:
         self._thread_lock = threading.Lock()
         self.is_over = False
         """Whether nothing runs on the loop any more."""
+        self.over_because = CLOSED
+        """What those are told who ask when it is over."""
         self.calls: set[CallUnderWay] = set()
         self.delivery = Delivery()
         self.session = make_session()
@@ -133,7 +136,7 @@ class Engine:
         """End all calls in a process that was forked off, where the thread of the loop does not exist."""
         _live.discard(self)
         self._thread = None
-        self.is_over = True
+        self.is_over, self.over_because = True, details
         self.delivery = Delivery()
         self._inbox.clear()
         for call in list(self.calls):

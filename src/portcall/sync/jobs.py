@@ -157,7 +157,7 @@ class Submittable:
             SubmitError: the hub refuses it, or could not be asked, or nobody can know.
             ConfigurationError: an option cannot be.
         """
-        submitter = self._jobs.method().submitter(key=key, step=step, timeout_s=timeout, options=_plain(options))
+        submitter = self._jobs.method().submitter(key=key, step=step, timeout_s=timeout, options=options)
         (batch,) = submitter.batching.batches([request])
         question = Question(self._jobs.engine(), lambda: submitter.send(batch))
         return self._jobs.handle(only(question.result()))
@@ -180,9 +180,7 @@ class Submittable:
             SubmitError, ConfigurationError: as for `submit`.
         """
         owner = self._jobs
-        submitter = owner.method().submitter(
-            key=key, step=step, timeout_s=timeout, options=_plain(options), is_many=True
-        )
+        submitter = owner.method().submitter(key=key, step=step, timeout_s=timeout, options=options, is_many=True)
         results: list[Any] = []
         under_way: deque[Question[list[Any]]] = deque()
         try:
@@ -200,11 +198,3 @@ class Submittable:
     def job(self, job_id: str) -> Any:
         """Return the handle of a job of this method by its id, wherever it was submitted. Asks nobody."""
         return self._jobs.handle(self._jobs.method().job(job_id))
-
-
-def _plain(options: SubmitOptions) -> SubmitOptions:
-    """Return options in which jobs are named by their ids: those of this side are no handles to the other."""
-    after = options.get("after")
-    if after is None:
-        return options
-    return {**options, "after": [job.id if isinstance(job, AnyJob) else job for job in after]}

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 MARK = "portcall"
 FIXTURES_MODULE = "portcall.testing.asyncio_fixtures"
+MISSING_MODULE = "portcall.testing.missing_fixtures"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark, and add the fixture that pytest-asyncio runs where there is one."""
+    """Declare the mark, and add the fixture that pytest-asyncio runs, or one that says that it is missing."""
     config.addinivalue_line("markers", f"{MARK}(**settings): arguments of the fleet of this test, as of Fleet.")
-    if config.pluginmanager.hasplugin("asyncio"):
-        config.pluginmanager.register(importlib.import_module(FIXTURES_MODULE), FIXTURES_MODULE)
+    module = FIXTURES_MODULE if config.pluginmanager.hasplugin("asyncio") else MISSING_MODULE
+    config.pluginmanager.register(importlib.import_module(module), module)
 
 
 def settings_of(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -29,7 +29,23 @@ async def jobs(chat: ChatStub) -> None:
     text: Text = await (await chat.Say.submit(Text()))  # E: assignment
     chat.Tell.submit([Text()])  # E: attr-defined
     (await chat.Say.submit(Text())).replies()  # E: attr-defined
-    assert text
+    await chat.Say.submit(Text(), at="tomorrow")  # E: arg-type
+    await chat.Say.submit_many([Heard()])  # E: list-item
+    await chat.Listen.submit(Heard())  # E: arg-type
+    text = await chat.Say.job("0" * 13)  # E: assignment
+    async for event in (await chat.Say.submit(text)).events():
+        assert event.done  # E: union-attr
+
+
+def blocking_jobs(chat: ChatStub[portcall.sync.Channel]) -> None:
+    chat.Say.submit(Heard())  # E: arg-type
+    chat.Say.submit(Text(), delay="5m")  # E: arg-type
+    assert chat.Say.submit(Text()).result().text  # E: attr-defined
+    assert chat.Say.submit(Text()).result(after=5)  # E: call-arg
+    for job in chat.Say.submit_many([Text()], return_exceptions=True):
+        job.result()  # E: union-attr
+    for heard in chat.Listen.job("0" * 13).replies():
+        assert heard.text  # E: attr-defined
 
 
 async def on_another(channel: grpc.aio.Channel) -> None:

@@ -1,5 +1,6 @@
 """What a user writes, and `mypy --strict` has nothing to say against."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
 
@@ -42,7 +43,10 @@ async def jobs(chat: ChatStub) -> None:
     assert_type(await listening, None)
     async for heard in listening.replies(5):
         assert_type(heard, Heard)
-    async for event in job.events():
+    assert_type(await asyncio.gather(*jobs), list[Heard])
+    assert_type(chat.Listen.job(listening.id), portcall.StreamJob[Heard])
+    async for event in job.events(after=5):
+        assert_type(event, portcall.jobs.JobEvent)
         match event:
             case portcall.jobs.Progressed(done=done, total=total):
                 assert_type((done, total), tuple[float, float])
@@ -56,8 +60,17 @@ def blocking_jobs(chat: ChatStub[portcall.sync.Channel]) -> None:
     job = chat.Say.submit(Text(), attempts=3)
     assert_type(job, portcall.sync.Job[Heard])
     assert_type(job.result(timeout=5), Heard)
+    assert_type(chat.Say.submit(Text(), after=[job, job.id]).existed, bool)
     assert_type([each.result() for each in chat.Say.submit_many([Text()])], list[Heard])
     assert_type(list(chat.Listen.submit(Text()).replies()), list[Heard])
+    assert_type(chat.Say.job(job.id).status().has_ended, bool)
+    for event in job.events():
+        assert_type(event, portcall.jobs.JobEvent)
+    for each in chat.Say.submit_many([Text()], return_exceptions=True):
+        if isinstance(each, portcall.SubmitError):
+            assert_type(each.is_unknown, bool)
+        else:
+            assert_type(each.result(), Heard)
 
 
 async def on_any_aio_channel(channel: grpc.aio.Channel) -> None:

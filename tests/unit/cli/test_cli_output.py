@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from portcall.cli.demo.progress import Lines
-from portcall.cli.output import duration, fits, table
+from portcall.cli.output import fits, table
+from portcall.core.durations import duration
 
 
 @pytest.mark.parametrize(

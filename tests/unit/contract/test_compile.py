@@ -66,7 +66,7 @@ def compiled(*paths: Path, out: Path, includes: tuple[Path, ...] = ()) -> Compil
     return compile_protos(CompileRequest(paths=paths, out=out, includes=includes))
 
 
-@pytest.mark.parametrize("name", ["library_pb2_grpc.py", "library_pb2_grpc.pyi"])
+@pytest.mark.parametrize("name", ["shelf_pb2_grpc.py", "shelf_pb2_grpc.pyi"])
 def test_services_are_written_as_ever(name: str, tmp_path: Path) -> None:
     assert compiled(GOLDEN, out=tmp_path).texts[name] == (GOLDEN / name).read_text()
 

@@ -127,6 +127,7 @@ def demo(
         if reckoning is not None:
             screen.print()
             screen.print(reckoning.table())
+            screen.print()
         screen.print(f"The code of this demo, an ordinary Portcall project: {example.folder}", soft_wrap=True)
 
 

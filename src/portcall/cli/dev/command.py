@@ -12,7 +12,7 @@ from portcall.cli.apps import parse_reference
 from portcall.cli.dev.lines import Printer
 from portcall.cli.dev.server import DevPlan, DevServer
 from portcall.cli.ending import until_signalled
-from portcall.cli.options import as_json, exit_with_stdin, log_level, seconds, setting, start_logging
+from portcall.cli.options import as_json, exit_with_stdin, file_path, log_level, seconds, setting, start_logging
 from portcall.cli.output import console
 from portcall.cli.settings.configuration import exported
 from portcall.contract.compile import CompileRequest
@@ -39,6 +39,7 @@ Examples:
   portcall dev app:worker                              worker in app.py
   portcall dev app:worker --protos protos --out src    compile, too
   portcall dev app:worker --listen 127.0.0.1:0         on any free port
+  portcall dev app:worker --store jobs.db              keep jobs, too
   portcall dev app:worker --json | jq .status
 
 A line for each call, once it has ended: time, method, kind, status, duration, what went each way, caller. Calls that
@@ -59,6 +60,14 @@ Ctrl-C ends all."""
     is_flag=True,
     default=False,
     variable="PORTCALL_DEV_INSECURE",
+)
+@setting(
+    "--store",
+    "File to keep jobs in, so that methods can be submitted, too; made if it is not there.",
+    type=file_path,
+    metavar="FILE",
+    shown="no jobs",
+    variable="PORTCALL_DEV_STORE",
 )
 @setting(
     "--watch-dir",
@@ -111,6 +120,7 @@ def dev(
     app: str,
     listen: str,
     insecure: bool,
+    store: Path | None,
     watch_dir: tuple[Path, ...],
     protos: tuple[Path, ...],
     include: tuple[Path, ...],
@@ -138,6 +148,7 @@ def dev(
             listen=listen,
             is_insecure=insecure,
             grace_s=LINK_GRACE_S,
+            store=store,
             limits=CallLimits(worker_wait_max_s=WORKER_WAIT_S),
         ),
         log_level=log_level,

@@ -44,6 +44,8 @@ class DevServer:
         self._printer = printer
         self._process: AppProcess | None = None
         self._is_ready = False
+        self._has_errors = False
+        """Whether the .proto files are wrong as they are."""
         hub.fleet.on_change(self._look_at_fleet)
 
     async def run(self) -> None:
@@ -107,13 +109,16 @@ class DevServer:
             check_compiled(update.compilation)
         except PortcallError as error:
             report_error(error)
+            self._has_errors = True
             return False
+        was_wrong, self._has_errors = self._has_errors, False
         out = update.compilation.out
         written = {(out / path).resolve() for path in update.written}
         now = await asyncio.to_thread(self._take)
         changes.excuse({path: stamp for path, stamp in now.items() if path in written})
-        if written:
-            words = f"Compiled into {out}: {counted(len(written), 'file')} written"
+        if written or was_wrong:
+            news = f"{counted(len(written), 'file')} written" if written else "as it was before the error"
+            words = f"Compiled into {out}: {news}"
             self._printer.say("compiled", words, out=str(out), written=update.written)
         return bool(written)
 

@@ -12,9 +12,10 @@ import grpc
 
 from portcall.cli.call.directory import Directory
 from portcall.cli.call.printing import printable
-from portcall.cli.connection import OPTIONS, unreachable
+from portcall.cli.connection import OPTIONS, no_hub
 from portcall.cli.exits import EXIT_UNREAD, CallError, FailedError
 from portcall.client.jobs.connections import JobsService
+from portcall.client.jobs.errors import HubLostError
 from portcall.contract.catalog import Catalog
 from portcall.contract.reflection import ReflectionClient
 from portcall.errors import ConfigurationError, PortcallError
@@ -30,6 +31,9 @@ PAGE_MAX: Final = 1_000
 IDS_MAX: Final = 10_000
 """Jobs that one question may name."""
 
+NAMED_MAX: Final = 3
+"""Jobs that an error names: a line's worth."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSide:
@@ -42,7 +46,7 @@ class HubSide:
 
 @asynccontextmanager
 async def opened(access: Access) -> AsyncIterator[HubSide]:
-    """Give a hub, and say in words what it answers when that is a failure.
+    """Give a hub that answers and keeps jobs, and say in words what it answers later when that is a failure.
 
     Raises:
         FailedError: it does not answer.
@@ -51,20 +55,31 @@ async def opened(access: Access) -> AsyncIterator[HubSide]:
     async with open_aio_channel(access, OPTIONS) as channel:
         reflection = ReflectionClient(channel, answer_s=ANSWER_S)
         directory = Directory(access, reflection, Catalog())
+        jobs = JobsService(channel)
         try:
-            yield HubSide(access=access, jobs=JobsService(channel), directory=directory)
+            await jobs.get(pb.GetRequest(), timeout=ANSWER_S)
+            yield HubSide(access=access, jobs=jobs, directory=directory)
         except grpc.aio.AioRpcError as error:
             raise explained(access, error) from None
 
 
 def explained(access: Access, error: grpc.aio.AioRpcError) -> PortcallError:
-    """Return the error that a command ends with when the hub has answered with this one."""
-    details, target = printable(error.details() or ""), access.target
+    """Return the error that a command ends with when the hub has answered with this one, or could not be asked."""
+    details = printable(error.details() or "")
+    if not isinstance(error, HubLostError):
+        return _of_answer(access, error, details)
+    # A `JobKeeper` says itself who and why.
+    words = details[:1].lower() + details[1:]
+    return FailedError(words) if error.code() is grpc.StatusCode.UNAVAILABLE else ConfigurationError(words)
+
+
+def _of_answer(access: Access, error: grpc.aio.AioRpcError, details: str) -> PortcallError:
+    target = access.target
     match error.code():
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return ConfigurationError(explain(access, error.code(), details))
         case grpc.StatusCode.UNAVAILABLE:
-            return FailedError(unreachable(access, error.details() or "", "hub"))
+            return no_hub(access, error.details() or "")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return FailedError(f"the hub at {target} has not answered within {ANSWER_S:g} s. Look at its log")
         case grpc.StatusCode.UNIMPLEMENTED:
@@ -129,5 +144,6 @@ def no_such_jobs(missing: Sequence[str]) -> ConfigurationError:
     """Return the error for ids that no job has."""
     if len(missing) == 1:
         return ConfigurationError(f"there is no job {missing[0]}. It may have been forgotten. See: portcall jobs ls")
-    few = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")  # noqa: PLR2004  # a line's worth
-    return ConfigurationError(f"there are no {len(missing):,} jobs {few}. See: portcall jobs ls")
+    more = len(missing) - NAMED_MAX
+    few = ", ".join(missing[:NAMED_MAX]) + (f" and {more:,} more" if more > 0 else "")
+    return ConfigurationError(f"there are no jobs {few}. They may have been forgotten. See: portcall jobs ls")

@@ -13,7 +13,6 @@ from portcall.cli.exits import EXIT_DONE
 from portcall.cli.jobs.asking import ANSWER_S, HubSide, listed, no_such_jobs, opened, parts, read_ids, run
 from portcall.cli.jobs.following import events, wait
 from portcall.cli.jobs.payloads import Payload, Payloads
-from portcall.cli.jobs.spans import moment, span
 from portcall.cli.jobs.submit import submit
 from portcall.cli.jobs.telling import (
     STATES,
@@ -22,11 +21,13 @@ from portcall.cli.jobs.telling import (
     has_ended,
     job_json,
     job_table,
+    metadata_texts,
     state_name,
     when,
     why,
 )
-from portcall.cli.options import as_json, count, hub_access
+from portcall.cli.jobs.words import moment
+from portcall.cli.options import as_json, count, hub_access, seconds
 from portcall.cli.output import console
 from portcall.contract.documents import encode
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
@@ -85,8 +86,10 @@ Examples:
 @click.option("--key", metavar="KEY", default="", help="With this key.")
 @click.option("--label", metavar="NAME[=VALUE]", default="", help="With this label.")
 @click.option("--parent", metavar="ID", default="", help="Children of this job.")
-@click.option("--newer", type=span, metavar="SPAN", help="Submitted no longer ago than this, as in 90, 5m, 2h or 7d.")
-@click.option("--older", type=span, metavar="SPAN", help="Submitted longer ago than this.")
+@click.option(
+    "--newer", type=seconds, metavar="SPAN", help="Submitted no longer ago than this, as in 90, 5m, 2h or 7d."
+)
+@click.option("--older", type=seconds, metavar="SPAN", help="Submitted longer ago than this.")
 @click.option("--since", type=moment, metavar="TIME", help="Submitted at this time or later.")
 @click.option("--until", type=moment, metavar="TIME", help="Submitted before this time.")
 @click.option("--limit", type=count, metavar="N", default=LIMIT_DEFAULT, help="So many at most. [default: 50]")
@@ -114,12 +117,14 @@ def ls(
 
     All that is given has to match. WHY says what a job waits for, or what its last attempt ended with.
     """
+    if with_payloads and not is_json:
+        raise click.UsageError("--payloads goes with --json; portcall jobs show has them for people")
     now = time.time()
     after = [at for at in (since, None if newer is None else now - newer) if at is not None]
     before = [at for at in (until, None if older is None else now - older) if at is not None]
     name, sign, value = label.partition("=")
     question = pb.ListRequest(
-        method=method and f"/{method.removeprefix('/')}",
+        method=method and full_name(method),
         states=[f"JOB_STATE_{state.upper()}" for state in states],
         key=key,
         parent=parent,
@@ -131,6 +136,12 @@ def ls(
         with_requests=with_payloads,
     )
     return run(_ls(access, question, limit, is_quiet=is_quiet, is_json=is_json))
+
+
+def full_name(method: str) -> str:
+    """Return /SERVICE/METHOD, of one that may be written SERVICE.METHOD as well, as for `portcall call`."""
+    service, _, name = method.removeprefix("/").rpartition("/" if "/" in method[1:] else ".")
+    return f"/{service}/{name}"
 
 
 async def _ls(access: Access, question: pb.ListRequest, limit: int, *, is_quiet: bool, is_json: bool) -> int:
@@ -201,17 +212,13 @@ async def _show(access: Access, ids: Sequence[str], *, is_json: bool) -> int:
 
 async def _whole_json(job: pb.Job, payloads: Payloads) -> dict[str, Any]:
     """Return a job with its payloads for programs."""
-    told = job_json(job) | {"trailers": _trailers(job)}
+    told = job_json(job) | {"trailers": metadata_texts(job.trailers)}
     shown = {"request": await payloads.request(job.method, job.request)}
     if job.state == pb.JOB_STATE_SUCCEEDED and not await payloads.is_streaming(job.method):
         shown["reply"] = await payloads.reply(job.method, job.reply)
     for name, payload in shown.items():
         told |= {f"{name}_base64": payload.value} if payload.problem else {name: payload.value}
     return told
-
-
-def _trailers(job: pb.Job) -> dict[str, str]:
-    return {entry.key: entry.value.decode("ascii", errors="backslashreplace") for entry in job.trailers}
 
 
 async def _print_job(
@@ -257,7 +264,7 @@ def _facts(job: pb.Job) -> list[tuple[str, str]]:
         ("started", when(job.started_at) if job.started_at else ""),
         ("ended", when(job.ended_at) if job.ended_at and has_ended(job) else ""),
         ("forgotten", when(job.expires_at) if job.expires_at else ""),
-        *((f"  {name}", printable(value)) for name, value in _trailers(job).items()),
+        *(("trailer", f"{key}: {value}") for key, value in metadata_texts(job.trailers).items()),
     ]
 
 
@@ -307,8 +314,8 @@ Examples:
 def retry(*, access: Access, ids: Sequence[str], is_json: bool) -> int:
     """Run jobs again that failed or were cancelled.
 
-    They get all of their attempts anew. Others keep their state, which is printed. ID may be -: ids are read from
-    standard input.
+    They get all of their attempts anew. Others go on as they are. The state of each is printed. ID may be -: ids are
+    read from standard input.
     """
 
     async def ask(hub: HubSide, some: Sequence[str]) -> Sequence[int]:
@@ -362,7 +369,7 @@ async def _purge(access: Access, ids: Sequence[str], *, is_json: bool) -> int:
         click.echo(json.dumps({"hub": access.target, "purged": purged}))
     else:
         left = len(ids) - purged
-        click.echo(
-            f"Forgot {purged:,} of {len(ids):,} jobs" + ("; the others have not ended or are gone" if left else "")
-        )
+        have, are = ("has", "is") if left == 1 else ("have", "are")
+        rest = f"; {left:,} {have} not ended, or {are} gone" if left else ""
+        click.echo(f"Forgot {purged:,} of {len(ids):,} jobs{rest}")
     return EXIT_DONE

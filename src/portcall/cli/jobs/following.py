@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -12,12 +12,22 @@ import grpc
 from rich.console import Console
 from rich.status import Status
 
-from portcall.cli.call.printing import is_terminal
+from portcall.cli.call.printing import is_terminal, printable
 from portcall.cli.exits import EXIT_DONE, EXIT_STATUS
 from portcall.cli.jobs.asking import HubSide, explained, no_such_jobs, opened, read_ids, run
 from portcall.cli.jobs.payloads import Payloads
-from portcall.cli.jobs.telling import event_json, event_line, job_json, progress_words, state_name, status_words
-from portcall.cli.options import as_json, count, hub_access, seconds
+from portcall.cli.jobs.telling import (
+    clock,
+    event_json,
+    event_line,
+    job_json,
+    progress_words,
+    state_name,
+    status_words,
+)
+from portcall.cli.jobs.words import number
+from portcall.cli.options import as_json, hub_access, seconds
+from portcall.client.jobs.errors import HubLostError
 from portcall.client.jobs.keeper import JobKeeper
 from portcall.client.jobs.telling import Progressed, event_of
 from portcall.contract.documents import encode
@@ -27,6 +37,11 @@ from portcall.wire.access import Access
 OK = 0
 NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 EXIT_TIME_UP = EXIT_STATUS + int(grpc.StatusCode.DEADLINE_EXCEEDED.value[0])
+
+
+def say_lost(error: HubLostError) -> None:
+    """Say that the hub is lost, to somebody who waits for what it tells."""
+    click.echo(f"portcall: {printable(error.details() or '')}. Going on when it is back", err=True)
 
 
 # --- wait -------------------------------------------------------------------------------------------------------------
@@ -66,11 +81,11 @@ async def waited(access: Access, ids: Sequence[str], timeout_s: float | None, *,
                 with report.progress:
                     await _wait(hub, ids, report)
         except TimeoutError:
-            click.echo(
-                f"portcall: error: {len(ids) - report.ended_count:,} of {len(ids):,} jobs have not ended within"
-                f" {timeout_s:g} s; they go on",
-                err=True,
+            left = (
+                f"job {ids[0]} has" if len(ids) == 1 else f"{len(ids) - report.ended_count:,} of {len(ids):,} jobs have"
             )
+            they_go = "it goes" if len(ids) == 1 else "they go"
+            click.echo(f"portcall: error: {left} not ended within {timeout_s:g} s; {they_go} on", err=True)
             return EXIT_TIME_UP
         if report.missing:
             raise no_such_jobs(report.missing)
@@ -82,8 +97,9 @@ async def _wait(hub: HubSide, ids: Sequence[str], report: "Report") -> None:
     keeper = JobKeeper(hub.access)
     watching = asyncio.create_task(_show_progress(keeper, ids[0], report)) if len(ids) == 1 else None
     try:
-        async for job in keeper.ends(ids):
-            await report.take(job)
+        async for job in keeper.ends(ids, on_lost=report.lost):
+            with report.aside():
+                await report.take(job)
     except grpc.aio.AioRpcError as error:
         raise explained(hub.access, error) from None
     finally:
@@ -116,6 +132,19 @@ class Report:
     def say(self, words: str) -> None:
         """Show how far it is."""
         self.progress.update(words)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take what is shown out of the way of what is printed."""
+        self.progress.stop()
+        yield
+        if self.ended_count < self._count:
+            self.progress.start()
+
+    def lost(self, error: HubLostError) -> None:
+        """Say that the hub is lost, and that it is waited for."""
+        with self.aside():
+            say_lost(error)
 
     async def take(self, job: pb.Job) -> None:
         """Take a job that has ended."""
@@ -167,15 +196,21 @@ Examples:
 )
 @hub_access
 @click.argument("ids", metavar="ID...", nargs=-1)
-@click.option("--after", type=count, metavar="NUMBER", default=None, help="Leave out the events up to this number.")
+@click.option(
+    "--after",
+    type=number,
+    metavar="NUMBER",
+    default=0,
+    help="Leave out the events up to this number.",
+)
 @as_json
-def events(*, access: Access, ids: Sequence[str], after: int | None, is_json: bool) -> int:
+def events(*, access: Access, ids: Sequence[str], after: int, is_json: bool) -> int:
     """Print what happens to jobs until they have ended.
 
     That is their states, attempts, progress and log lines, from the beginning on. With --json an event is a line, and
     has the number that --after takes. ID may be -: ids are read from standard input.
     """
-    return run(_events(access, read_ids(ids), after or 0, is_json=is_json))
+    return run(_events(access, read_ids(ids), after, is_json=is_json))
 
 
 async def _events(access: Access, ids: Sequence[str], after: int, *, is_json: bool) -> int:
@@ -191,14 +226,14 @@ async def _events(access: Access, ids: Sequence[str], after: int, *, is_json: bo
                 click.echo(event_json(message.job, event))
             else:
                 job = f"{message.job}  " if len(ids) > 1 else ""
-                click.echo(f"{event.at.astimezone().strftime('%H:%M:%S.%f')[:-3]}  {job}{event_line(event)}")
+                click.echo(f"{clock(event.at)}  {job}{event_line(event)}")
     return EXIT_DONE
 
 
 async def _watched(access: Access, ids: Sequence[str], after: int) -> AsyncIterator[pb.Event]:
     keeper = JobKeeper(access)
     try:
-        async for message in keeper.watched(dict.fromkeys(ids, after)):
+        async for message in keeper.watched(dict.fromkeys(ids, after), on_lost=say_lost):
             yield message
     except grpc.aio.AioRpcError as error:
         raise explained(access, error) from None

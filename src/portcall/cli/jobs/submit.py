@@ -15,8 +15,8 @@ from portcall.cli.call.requests import Requests, find_source
 from portcall.cli.exits import EXIT_DONE, EXIT_STATUS
 from portcall.cli.jobs.asking import ANSWER_S, opened, run
 from portcall.cli.jobs.following import waited
-from portcall.cli.jobs.spans import label, moment, span
-from portcall.cli.options import Decorator, as_json, count, hub_access
+from portcall.cli.jobs.words import label, moment
+from portcall.cli.options import Decorator, as_json, count, hub_access, seconds, span
 from portcall.client.jobs.errors import SubmitError
 from portcall.client.jobs.handles import Job
 from portcall.client.jobs.keeper import JobKeeper
@@ -52,7 +52,7 @@ _JOB_OPTIONS: tuple[Decorator, ...] = (
     ),
     click.option("--attempts", type=count, metavar="N", help="How often it may fail before it does for good."),
     click.option("--attempt-timeout", type=span, metavar="SPAN", help="How long an attempt may run."),
-    click.option("--keep", type=span, metavar="SPAN", help="How long to keep it after it has ended."),
+    click.option("--keep", type=seconds, metavar="SPAN", help="How long to keep it after it has ended."),
 )
 
 
@@ -95,7 +95,7 @@ Exit codes: as 'portcall call' has them, of a job that is refused; and with
     metavar="WHAT",
     help="If there is a job with the key: return it, retry it if it failed, or refuse this one.",
 )
-@click.option("--delay", type=span, metavar="SPAN", help="Not before this long from now, as in 90, 5m, 2h or 7d.")
+@click.option("--delay", type=seconds, metavar="SPAN", help="Not before this long from now, as in 90, 5m, 2h or 7d.")
 @click.option("--at", type=moment, metavar="TIME", help="Not before this time, as in 2026-11-22T10:00.")
 @click.option("--after", multiple=True, metavar="ID", help="A job that has to succeed first; may be repeated.")
 @job_options
@@ -165,7 +165,7 @@ def check_is_job(method: MethodDescriptor) -> None:
         ConfigurationError: its requests are a stream.
     """
     if method.client_streaming:
-        raise ConfigurationError(f"{method_name(method)} takes a stream of requests; only calls with one can be jobs")
+        raise ConfigurationError(f"{method_name(method)} takes a stream of requests; a job has one request")
 
 
 def _say_stored(job: Job[Any], wishes: Wishes) -> None:

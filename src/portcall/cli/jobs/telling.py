@@ -1,15 +1,17 @@
 """Jobs, attempts and events in words and as JSON."""
 
+import base64
 import json
 import logging
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from rich.table import Table
 
 from portcall.cli.call.printing import printable
-from portcall.cli.output import duration, table
+from portcall.cli.output import table
 from portcall.client.jobs.telling import (
     AttemptEnded,
     AttemptOutcome,
@@ -18,6 +20,7 @@ from portcall.client.jobs.telling import (
     Progressed,
     StateChanged,
 )
+from portcall.core.durations import duration
 from portcall.core.jobs.states import ENDED, HELD, JobState
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.wire.status import status_code
@@ -80,8 +83,19 @@ def _took(job: pb.Job, now: float) -> str:
     ended = job.ended_at if has_ended(job) else now if int(job.state) in HELD else 0.0
     if ended <= job.started_at:
         return "-"
-    took_s = ended - job.started_at
-    return f"{took_s * 1e3:.0f}ms" if took_s < 1 else duration(took_s)
+    return took(ended - job.started_at)
+
+
+def took(seconds: float) -> str:
+    """Return how long something took that may have been short."""
+    return f"{seconds * 1e3:.0f}ms" if seconds < 1 else duration(seconds)
+
+
+def clock(at: datetime) -> str:
+    """Return a local time to the millisecond, with its date unless that is today's."""
+    local = at.astimezone()
+    date = "" if local.date() == datetime.now().astimezone().date() else f"{local.date()} "
+    return date + local.strftime("%H:%M:%S.%f")[:-3]
 
 
 def has_ended(job: pb.Job) -> bool:
@@ -107,6 +121,16 @@ def job_json(job: pb.Job) -> dict[str, Any]:
     }
 
 
+def metadata_texts(entries: Iterable[pb.MetadataEntry]) -> dict[str, str]:
+    """Return metadata as text; values of -bin keys in base64, as they are given."""
+    return {
+        entry.key: base64.b64encode(entry.value).decode()
+        if entry.key.endswith("-bin")
+        else printable(entry.value.decode("ascii", errors="backslashreplace"))
+        for entry in entries
+    }
+
+
 def attempt_json(attempt: pb.Attempt) -> dict[str, Any]:
     """Return an attempt for programs."""
     return {
@@ -122,10 +146,10 @@ def attempt_json(attempt: pb.Attempt) -> dict[str, Any]:
 
 def attempt_line(attempt: pb.Attempt) -> str:
     """Return an attempt in a line."""
-    took = duration(max(0.0, attempt.ended_at - attempt.started_at))
+    span = took(max(0.0, attempt.ended_at - attempt.started_at))
     told = status_words(attempt.status, attempt.details)
     where = f" on {printable(attempt.worker)}" if attempt.worker else ""
-    return f"{attempt.number}: {_outcome(attempt.outcome)} after {took}{where}" + (f": {told}" if told else "")
+    return f"{attempt.number}: {_outcome(attempt.outcome)} after {span}{where}" + (f": {told}" if told else "")
 
 
 def _outcome(outcome: int) -> str:

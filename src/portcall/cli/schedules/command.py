@@ -12,14 +12,14 @@ from portcall.cli.call.requests import Requests, find_source
 from portcall.cli.exits import EXIT_DONE, CallError
 from portcall.cli.jobs.asking import ANSWER_S, HubSide, opened, run
 from portcall.cli.jobs.payloads import Payloads
-from portcall.cli.jobs.spans import span
 from portcall.cli.jobs.submit import check_is_job, job_options, submit_options
-from portcall.cli.jobs.telling import when
-from portcall.cli.options import as_json, hub_access
-from portcall.cli.output import console, duration, table
+from portcall.cli.jobs.telling import metadata_texts, when
+from portcall.cli.options import as_json, hub_access, span
+from portcall.cli.output import console, table
 from portcall.client.jobs.submitting import shared_part
 from portcall.contract.catalog import nearest
 from portcall.contract.documents import encode
+from portcall.core.durations import duration
 from portcall.errors import ConfigurationError
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.wire.access import Access
@@ -145,6 +145,10 @@ def put(
     """
     if bool(cron) == (every is not None):
         raise click.UsageError("say when: either --cron or --every")
+    if time_zone and not cron:
+        raise click.UsageError("--time-zone goes with --cron; an interval has none")
+    if catch_up == "all" and overlap != "allow":
+        raise click.UsageError("--catch-up all goes with --overlap allow; otherwise one job of them would be left")
     spec = pb.ScheduleSpec(
         cron=cron,
         time_zone=time_zone,
@@ -200,6 +204,7 @@ async def _show(access: Access, name: str, *, is_json: bool) -> int:
             ("catch-up", _name_of(CATCH_UPS, spec.catch_up)),
             ("method", spec.job.method.removeprefix("/")),
             ("labels", labels),
+            *_job_facts(spec.job),
         )
         for word, text in facts:
             if text:
@@ -344,15 +349,41 @@ async def _as_json(schedule: pb.Schedule, payloads: Payloads) -> dict[str, Any]:
         "last_job": schedule.last_job or None,
         "method": spec.job.method.removeprefix("/"),
         "labels": dict(spec.job.labels),
-        "priority": spec.job.priority,
+        **_job_values(spec.job),
         "request_base64" if payload.problem else "request": payload.value,
     }
+
+
+def _job_values(job: pb.Submission) -> dict[str, Any]:
+    """Return what a submission says of its job, for programs; null is what the method's options say."""
+    overrides = job.overrides
+    return {
+        "priority": job.priority,
+        "metadata": metadata_texts(job.metadata),
+        "attempts": overrides.attempts if overrides.HasField("attempts") else None,
+        "attempt_timeout_s": overrides.timeout_s if overrides.HasField("timeout_s") else None,
+        "keep_s": overrides.keep_s if overrides.HasField("keep_s") else None,
+    }
+
+
+def _job_facts(job: pb.Submission) -> list[tuple[str, str]]:
+    """Return the same for people, without what is not said."""
+    values = _job_values(job)
+    metadata = ", ".join(f"{key}: {value}" for key, value in values["metadata"].items())
+    timeout_s, keep_s = values["attempt_timeout_s"], values["keep_s"]
+    return [
+        ("priority", str(job.priority or "")),
+        ("metadata", metadata),
+        ("attempts", str(values["attempts"] or "")),
+        ("timeout", "" if timeout_s is None else f"{duration(timeout_s)} an attempt"),
+        ("kept", "" if keep_s is None else duration(keep_s)),
+    ]
 
 
 def times(spec: pb.ScheduleSpec) -> str:
     """Return a schedule's times in words."""
     if spec.cron:
-        return f"{printable(spec.cron)} {printable(spec.time_zone or 'UTC')}"
+        return f"{printable(spec.cron)} ({printable(spec.time_zone or 'UTC')})"
     return f"every {duration(spec.every_s)}" if spec.every_s == int(spec.every_s) else f"every {spec.every_s:g}s"
 
 

@@ -1,6 +1,5 @@
 """Judges what a file says: which settings there are in it, of which kind, and what is no setting at all. Pure."""
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from portcall.cli.nearest import nearest
 from portcall.cli.settings.file import SettingsFile
 from portcall.cli.settings.kinds import Kind, fits, kind_of, name_of
 from portcall.cli.settings.setting import CONNECT, Setting
@@ -18,6 +18,9 @@ Tables = Mapping[str, Mapping[str, Setting]]
 """The settings of each table, by their keys."""
 
 KEY_LENGTH_SHOWN: Final = 60
+
+LIKENESS_MIN: Final = 0.6
+"""Names of tables are short, and a slip is a large part of them."""
 
 SECRET: Final = "token"  # noqa: S105  # the key's name
 ADDRESS: Final = "HOST:PORT"
@@ -109,11 +112,6 @@ class Checker:
         self._judgement.problems.append(f"{place}: {words}")
 
 
-def nearest(name: str, names: Sequence[str]) -> str | None:
-    """Return which of the names is meant, if one is near."""
-    return next(iter(difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)), None)
-
-
 def resolved(setting: Setting, value: Any, folder: Path) -> Any:
     """Return a value whose path, if it has one, no longer depends on where the command is started."""
     if isinstance(setting.type, click.Path):
@@ -147,7 +145,7 @@ def _misfit(kind: Kind, value: Any, verb: str, *, is_address: bool) -> str | Non
 
 
 def _instead(name: str, names: Sequence[str], all_words: str, form: str) -> str:
-    near = nearest(name, names)
+    near = nearest(name, names, LIKENESS_MIN)
     if near is not None:
         return f"Did you mean {form.format(near)}?"
     return all_words.format(", ".join(form.format(each) for each in names)) if names else "It takes no keys"

@@ -19,7 +19,7 @@ class Kind(NamedTuple):
 BOOLEAN: Final = Kind((bool,), "true or false")
 WHOLE_NUMBER: Final = Kind((int,), "a whole number, without quotes")
 NUMBER: Final = Kind((int, float), "a number, without quotes")
-SECONDS: Final = Kind((int, float), "a number of seconds, without quotes")
+SECONDS: Final = Kind((int, float, str), 'a number of seconds, or a span in quotes, as in "5m"')
 STRING: Final = Kind((str,), "a string, in quotes")
 
 BY_TYPE: Final = {

@@ -2,13 +2,17 @@
 
 No channel is trusted to heal itself. A connection is proved by an empty question: a failure before that is known to
 have sent nothing. A connection that has failed is left to those who still use it, and the next user gets a new one.
+
+A process that forks has to let go of gRPC first, and gRPC stays for as long as one of its calls is held. So those who
+follow a stream hold a `Stream`, which can be taken its call away while nobody reads.
 """
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, Self, TypeVar
+from weakref import WeakSet
 
 import grpc
 
@@ -30,6 +34,9 @@ PATIENCE_S: Final = 30.0
 CALL_S_MIN: Final = 1.0
 """What a call has at least, however much of that is left."""
 
+SUSPEND_S: Final = 0.3
+"""How long `suspend` waits for answers that are under way. What is not answered by then may have to be asked again."""
+
 FINAL: Final = frozenset(
     {
         grpc.StatusCode.UNAUTHENTICATED,
@@ -47,6 +54,7 @@ LOST: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, g
 """Statuses of a hub that is gone, or that is going: gRPC's server ends what it has CANCELLED then."""
 
 CLOSED: Final = "Channel closed!"
+GIVEN_UP: Final = "The connection was given up"
 
 OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
@@ -89,16 +97,102 @@ def _serialized(message: Any) -> bytes:
     return serialized
 
 
-class _Connection:
-    """A gRPC channel and how many use it."""
+class UnderWay:
+    """Counts what is under way, each as a context, and knows when nothing is."""
 
-    __slots__ = ("channel", "is_retired", "service", "users")
+    __slots__ = ("_count", "_is_over")
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.channel = channel
-        self.service = JobsService(channel)
+    def __init__(self) -> None:
+        self._count = 0
+        self._is_over = asyncio.Event()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self._is_over.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self._is_over.set()
+
+    async def over(self, timeout_s: float) -> None:
+        """Return when nothing is under way, but no later than this."""
+        if self._count:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._is_over.wait()
+
+
+class Stream:
+    """The messages of a call, which ends as a lost hub does when it is let go of."""
+
+    __slots__ = ("__weakref__", "_call", "_under_way")
+
+    def __init__(self, call: Any, under_way: UnderWay) -> None:
+        self._call = call
+        self._under_way = under_way
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._call is None:
+            raise HubLostError(grpc.StatusCode.UNAVAILABLE, GIVEN_UP, was_sent=True)
+        with self._under_way:
+            message = await self._call.read()
+        if message is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return message
+
+    def let_go(self) -> None:
+        """End the call, and hold it no longer. Idempotent."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+
+class Connection:
+    """A gRPC channel with the service, and how many use it."""
+
+    __slots__ = ("_channel", "_service", "_streams", "_under_way", "is_retired", "users")
+
+    def __init__(self, channel: grpc.aio.Channel, under_way: UnderWay) -> None:
+        self._under_way = under_way
+        self._channel: grpc.aio.Channel | None = channel
+        self._service: JobsService | None = JobsService(channel)
+        self._streams: WeakSet[Stream] = WeakSet()
         self.users = 0
         self.is_retired = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it works, as far as gRPC knows."""
+        return self._channel is not None and self._channel.get_state() is grpc.ChannelConnectivity.READY
+
+    @property
+    def service(self) -> JobsService:
+        """Return the service, not to be held by what may rest while somebody else forks.
+
+        Raises:
+            HubLostError: the connection is closed.
+        """
+        if self._service is None:
+            raise HubLostError(grpc.StatusCode.UNAVAILABLE, GIVEN_UP, was_sent=False)
+        return self._service
+
+    def follow(self, begin: Callable[[JobsService], Any]) -> Stream:
+        """Begin a call and return its messages."""
+        stream = Stream(begin(self.service), self._under_way)
+        self._streams.add(stream)
+        return stream
+
+    async def close(self) -> None:
+        """Let go of gRPC, and of all streams. Idempotent."""
+        channel, self._channel, self._service = self._channel, None, None
+        for stream in list(self._streams):
+            stream.let_go()
+        if channel is not None:
+            await channel.close()
 
 
 class HubConnections:
@@ -106,15 +200,20 @@ class HubConnections:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._current: _Connection | None = None
-        self._open: set[_Connection] = set()
+        self._current: Connection | None = None
+        self._open: set[Connection] = set()
         self._dialling: asyncio.Lock | None = None
         self._rng = random.Random()
         self._is_closed = False
+        self._may_dial = asyncio.Event()
+        self._may_dial.set()
+        self._answers = UnderWay()
+        self._all = UnderWay()
+        """What holds calls of gRPC's: answers, streams that are being read, and dialling."""
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[JobsService]:
-        """Lend the service.
+    async def use(self) -> AsyncIterator[Connection]:
+        """Lend the connection.
 
         Raises:
             HubLostError: there is no hub to be had, or the connection fails; or the channel is closed.
@@ -122,7 +221,7 @@ class HubConnections:
         connection = await self._ready()
         connection.users += 1
         try:
-            yield connection.service
+            yield connection
         except grpc.aio.AioRpcError as error:
             told = reason_told(error)
             if told and error.code() in LOST:
@@ -164,8 +263,9 @@ class HubConnections:
         backoff, attempt = Backoff(), 0
         while True:
             try:
-                async with self.use() as service:
-                    return await act(service, max(CALL_S_MIN, until - loop.time()))
+                async with self.use() as connection:
+                    with self._all, self._answers:
+                        return await act(connection.service, max(CALL_S_MIN, until - loop.time()))
             except HubLostError as error:
                 if error.code() in FINAL or not may_repeat(error):
                     raise
@@ -176,27 +276,43 @@ class HubConnections:
                 attempt += 1
 
     async def suspend(self) -> None:
-        """Let go of all connections. The next use dials anew."""
-        self._current = None
-        connections, self._open = self._open, set()
-        for connection in connections:
-            connection.is_retired = True
-            await connection.channel.close()
+        """Let go of all connections; `resume` allows the next use to dial anew.
+
+        Answers that are under way are waited for, since nobody could know of a job whose submission is broken off
+        whether it is stored.
+        """
+        self._may_dial.clear()
+        await self._answers.over(SUSPEND_S)
+        await self._let_go()
+        await self._all.over(SUSPEND_S)
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._may_dial.set()
 
     async def close(self) -> None:
         """End what is under way, and lend no more. Idempotent."""
         self._is_closed = True
-        await self.suspend()
+        self._may_dial.set()
+        await self._let_go()
 
-    async def _ready(self) -> _Connection:
-        """Return a connection that works, as far as one can know."""
+    async def _let_go(self) -> None:
+        self._current = None
+        connections, self._open = self._open, set()
+        for connection in connections:
+            connection.is_retired = True
+            await connection.close()
+
+    async def _ready(self) -> Connection:
+        """Return a connection that works, as far as one can know; not before one may dial."""
+        await self._may_dial.wait()
         if self._dialling is None:
             self._dialling = asyncio.Lock()
         async with self._dialling:
             if self._is_closed:
                 raise HubLostError(grpc.StatusCode.CANCELLED, CLOSED, was_sent=False)
             current = self._current
-            if current is not None and current.channel.get_state() is grpc.ChannelConnectivity.READY:
+            if current is not None and current.is_ready:
                 return current
             if current is not None:
                 self._retire(current)
@@ -204,16 +320,17 @@ class HubConnections:
             self._current = await self._dial()
             return self._current
 
-    async def _dial(self) -> _Connection:
+    async def _dial(self) -> Connection:
         try:
-            connection = _Connection(open_aio_channel(self._access, OPTIONS))
+            connection = Connection(open_aio_channel(self._access, OPTIONS), self._all)
         except ConfigurationError as error:
             # A file that is being replaced, or was replaced by a wrong one: it may be right the next time.
             raise HubLostError(grpc.StatusCode.UNAVAILABLE, str(error), was_sent=False) from None
         self._open.add(connection)
         is_proved = False
         try:
-            await connection.service.get(pb.GetRequest(), timeout=PROOF_S)
+            with self._all:
+                await connection.service.get(pb.GetRequest(), timeout=PROOF_S)
             is_proved = True
         except grpc.aio.AioRpcError as error:
             code = error.code()
@@ -225,7 +342,7 @@ class HubConnections:
         finally:
             if not is_proved:
                 self._open.discard(connection)
-                await connection.channel.close()
+                await connection.close()
         return connection
 
     def _words(self, error: grpc.aio.AioRpcError) -> str:
@@ -245,14 +362,14 @@ class HubConnections:
         task = asyncio.current_task()
         if task is None or not task.cancelling():
             code = grpc.StatusCode.CANCELLED if self._is_closed else grpc.StatusCode.UNAVAILABLE
-            raise HubLostError(code, CLOSED if self._is_closed else "The connection was given up", was_sent=was_sent)
+            raise HubLostError(code, CLOSED if self._is_closed else GIVEN_UP, was_sent=was_sent)
 
-    def _retire(self, connection: _Connection) -> None:
+    def _retire(self, connection: Connection) -> None:
         connection.is_retired = True
         if self._current is connection:
             self._current = None
 
-    async def _close_if_done(self, connection: _Connection) -> None:
+    async def _close_if_done(self, connection: Connection) -> None:
         if connection.is_retired and not connection.users and connection in self._open:
             self._open.discard(connection)
-            await connection.channel.close()
+            await connection.close()

@@ -17,6 +17,8 @@ from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.wire.access import Access
 from portcall.wire.dialer import Backoff
 
+OnLost = Callable[[HubLostError], None]
+
 NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 
 
@@ -34,6 +36,7 @@ class JobKeeper:
 
     def resume(self) -> None:
         """Go on after `suspend`."""
+        self.connections.resume()
         self.waiter.resume()
 
     async def close(self) -> None:
@@ -81,15 +84,20 @@ class JobKeeper:
                 if event is not None:
                     yield event
 
-    async def watched(self, after: Mapping[str, int]) -> AsyncGenerator[pb.Event, None]:
-        """Yield what happens to jobs, each from behind an event's number, until all have ended."""
+    async def watched(
+        self, after: Mapping[str, int], on_lost: OnLost = lambda _: None
+    ) -> AsyncGenerator[pb.Event, None]:
+        """Yield what happens to jobs, each from behind an event's number, until all have ended.
+
+        Whenever the hub is lost, `on_lost` is told, and it is dialled again.
+        """
         left = dict(after)
 
         def watch(service: JobsService) -> Any:
             jobs = [pb.WatchRequest.From(id=job, after=number) for job, number in left.items()]
             return service.watch(pb.WatchRequest(jobs=jobs))
 
-        async with aclosing(_resumed(self.connections, watch)) as messages:
+        async with aclosing(_resumed(self.connections, watch, on_lost)) as messages:
             async for message in messages:
                 left[message.job] = message.number
                 yield message
@@ -98,8 +106,8 @@ class JobKeeper:
                     if not left:
                         return
 
-    async def ends(self, job_ids: Iterable[str]) -> AsyncGenerator[pb.Job, None]:
-        """Yield jobs as they end, each once, as `Jobs.Wait` tells them; through restarts of the hub."""
+    async def ends(self, job_ids: Iterable[str], on_lost: OnLost = lambda _: None) -> AsyncGenerator[pb.Job, None]:
+        """Yield jobs as they end, each once, as `Jobs.Wait` tells them; through restarts of the hub, as `watched`."""
         left = dict.fromkeys(job_ids)
 
         async def requests() -> AsyncGenerator[pb.WaitRequest, None]:
@@ -107,7 +115,7 @@ class JobKeeper:
             for start in range(0, len(ids), IDS_MAX):
                 yield pb.WaitRequest(ids=ids[start : start + IDS_MAX])
 
-        async with aclosing(_resumed(self.connections, lambda service: service.wait(requests()))) as replies:
+        async with aclosing(_resumed(self.connections, lambda service: service.wait(requests()), on_lost)) as replies:
             async for reply in replies:
                 for job in reply.jobs:
                     if job.id in left:
@@ -129,23 +137,27 @@ class JobKeeper:
                 yield message
 
 
-async def _resumed(connections: HubConnections, begin: Callable[[JobsService], Any]) -> Any:
+async def _resumed(
+    connections: HubConnections, begin: Callable[[JobsService], Any], on_lost: OnLost = lambda _: None
+) -> Any:
     """Yield the messages of a stream, which is begun anew, by where it stands then, when its hub is lost."""
     backoff, attempt, rng = Backoff(), 0, random.Random()
     while True:
         try:
-            async with connections.use() as service:
-                stream = begin(service)
+            async with connections.use() as connection:
+                stream = connection.follow(begin)
                 try:
                     async for message in stream:
                         attempt = 0
                         yield message
                 finally:
-                    stream.cancel()
+                    stream.let_go()
                 return
         except HubLostError as error:
             if error.code() in FINAL:
                 raise
+            if not attempt:
+                on_lost(error)
         await asyncio.sleep(backoff.delay_s(attempt, rng))
         attempt += 1
 

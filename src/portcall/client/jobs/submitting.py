@@ -7,7 +7,7 @@ before it was lost is sent again only where every job of it has a key or a step,
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 import grpc
 
@@ -42,6 +42,14 @@ Each: TypeAlias = str | Callable[[Any], str] | None
 JobT = TypeVar("JobT", bound=AnyJob[Any])
 
 
+class HasId(Protocol):
+    """A job, on whichever kind of channel."""
+
+    @property
+    def id(self) -> str:
+        """Return the job's id."""
+
+
 class SubmitOptions(TypedDict, total=False):
     """What a submission may say besides its key and its step, in the words of `portcall.v1.Submission`."""
 
@@ -51,7 +59,7 @@ class SubmitOptions(TypedDict, total=False):
     """Not before this time; a `datetime`, or seconds since 1970."""
     priority: int
     """-100 to 100; of the jobs of one method that could start, those with the highest start first."""
-    after: Iterable[AnyJob[Any] | str]
+    after: Iterable[HasId | str]
     """Jobs, or their ids, that have to succeed first. If one does not, this job is cancelled."""
     labels: Mapping[str, str]
     """To find jobs by."""

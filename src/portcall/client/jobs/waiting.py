@@ -108,6 +108,7 @@ class Waiter:
         self._reply_bytes = AHEAD_BYTES / AHEAD_FIRST
         self._has_heard = False
         self._is_closed = False
+        self._is_suspended = False
 
     async def ended(self, waiting: Waiting) -> None:
         """Return when it has its ending. Cancelling this gives up one's own wait and no other's."""
@@ -139,7 +140,8 @@ class Waiter:
         self._want([each for each in wanted if each.ending is None])
 
     async def suspend(self) -> None:
-        """End the stream. It begins anew when something is wanted, or with `resume`."""
+        """End the stream. It begins anew with `resume`, if something is wanted then."""
+        self._is_suspended = True
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -147,8 +149,8 @@ class Waiter:
 
     def resume(self) -> None:
         """Go on with what is wanted."""
-        if self._wanted and self._task is None and not self._is_closed:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="portcall jobs")
+        self._is_suspended = False
+        self._begin()
 
     async def close(self) -> None:
         """End all waiting: CANCELLED. Idempotent."""
@@ -157,6 +159,10 @@ class Waiter:
         self._fail(_closed())
 
     # --- within -------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self._wanted and self._task is None and not self._is_closed and not self._is_suspended:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="portcall jobs")
 
     def _want(self, waitings: Sequence[Waiting]) -> None:
         wanted, new = self._wanted, self._new
@@ -171,7 +177,7 @@ class Waiter:
             self._fail(_closed())
         elif new:
             self._is_new.set()
-            self.resume()
+            self._begin()
 
     def _give_up(self, waiting: Waiting, future: asyncio.Future[None]) -> None:
         """Want it no more if nobody else does, and let the hub forget it too."""
@@ -192,8 +198,8 @@ class Waiter:
         while self._wanted:
             self._has_heard = False
             try:
-                async with self._connections.use() as service:
-                    await self._follow(service)
+                async with self._connections.use() as connection:
+                    await self._follow(connection.service)
             except grpc.aio.AioRpcError as error:
                 if error.code() in FINAL:
                     self._fail(error)

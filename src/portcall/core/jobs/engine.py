@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from portcall.core.durations import duration
 from portcall.core.jobs.attempts import Attempt, Attempts, is_wanted, rows_of_ends
 from portcall.core.jobs.backoff import Chance
 from portcall.core.jobs.batch import Batch, Flow, MethodOptionsRow, Purge, Revival, Stored, Written
@@ -136,14 +137,14 @@ class JobEngine:
         if job.state is WAITING:
             return f"waits for {job.pending} other job{'s' if job.pending > 1 else ''} to succeed"
         if job.state is SCHEDULED:
-            wait = f"waits {max(0.0, job.due_at - self._now):.0f} s more"
+            wait = f"waits {duration(math.ceil(max(0.0, job.due_at - self._now)))} more"
             return f"{wait}, after a failed attempt" if job.attempt else wait
         if job.state is not READY:
             return ""
         if self._store_back_at > self._now:
             return "the store cannot write"
         if not has_worker:
-            return f"no worker serves {job.method}"
+            return f"no worker serves {job.method.removeprefix('/')}"
         return self._dispatch.why_closed(job.method, job.rank, job.value, self._now) or "waits for a free slot"
 
     # --- contracts ----------------------------------------------------------------------------------------------------

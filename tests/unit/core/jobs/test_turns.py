@@ -177,8 +177,8 @@ def test_why_a_job_waits_is_told() -> None:
 
     assert why(first) == ""
     assert why(second) == f"1 of {METHOD} run, which is the limit"
-    assert why(second, has_worker=False) == f"no worker serves {METHOD}"
-    assert why(later) == "waits 5 s more"
+    assert why(second, has_worker=False) == f"no worker serves {METHOD.removeprefix('/')}"
+    assert why(later) == "waits 5s more"
     assert why(waiting) == "waits for 1 other job to succeed"
     stand.end((first, 1))
     stand.do()
