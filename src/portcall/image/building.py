@@ -37,20 +37,20 @@ from portcall.image.oci import (
     Descriptor,
     Platform,
     describe,
+    digest_of,
     index_json,
     manifest_json,
     serialised,
 )
 from portcall.image.progress import Progress
 from portcall.image.revision import find_revision
-from portcall.image.running import Command, is_installed, run
 from portcall.image.sources import LayoutSource, Part, RegistrySource, Source, open_source, read_whole
 from portcall.image.store import Store, write_whole
 from portcall.image.targets import Target
+from portcall.image.uv import exported_by_uv
 from portcall.image.wheels import Wheel
 
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
-UV_EXPORT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,21 +145,8 @@ def load_lock(request: BuildRequest) -> Lock:
         raise ConfigurationError(f"cannot read {path}: {error}") from None
     if path.name != UV_LOCK:
         return read_lock(path, text)
-    if not is_installed("uv"):
-        raise ConfigurationError(
-            f"{path} is uv's own, and uv is not installed. Install it, or make a lock that all tools read:"
-            "  uv export --format pylock.toml --no-dev -o pylock.toml"
-        )
-    ended = run(uv_export_command(path))
-    if ended.code:
-        raise ConfigurationError(f"uv cannot export {path}: {ended.words}")
-    return replace(read_lock(path.with_name("pylock.toml"), ended.stdout), path=path)
-
-
-def uv_export_command(path: Path) -> Command:
-    """Return what has uv tell its lock in the form that all tools read."""
-    options = ["--format", "pylock.toml", "--frozen", "--no-dev", "--no-emit-project", "--quiet"]
-    return Command(arguments=["uv", "export", *options], folder=path.parent, timeout_s=UV_EXPORT_S)
+    exported = read_lock(request.folder / UV_LOCK, exported_by_uv(path, request.folder))
+    return replace(exported, path=path, digest=digest_of(text.encode()))  # the export has paths of this machine in it
 
 
 def open_base(request: BuildRequest, store: Store, progress: Progress) -> LayoutSource | RegistrySource:
