@@ -35,18 +35,6 @@ PASSWORD = "lovelace"
 
 
 @pytest.fixture(scope="session")
-def image(
-    tmp_path_factory: pytest.TempPathFactory, base_folder: Path, wheel_folder: Path, store: Store
-) -> tuple[Path, Built]:
-    """An image of the greeter for two platforms, as a layout."""
-    folder = tmp_path_factory.mktemp("image")
-    project = make_project(folder / "greeter", wheel_folder)
-    built = build(BuildRequest(folder=project, base=f"oci:{base_folder}"), store, Silence())
-    write_layout(folder / "image", built.index, built.blobs, store, ())
-    return folder / "image", built
-
-
-@pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running_registry(tmp_path_factory.mktemp("registry")) as address:
         yield address

@@ -45,7 +45,7 @@ def test_a_project_that_uv_has_locked_is_built(locked: Path, base_folder: Path, 
     built = build(BuildRequest(folder=locked, base=f"oci:{base_folder}"), store, Silence())
     amd, arm = built.parts
     assert {"portcall", "grpcio", "protobuf"} <= {wheel.name for wheel in amd.wheels}
-    assert [wheel.path.name for wheel in arm.wheels if wheel.name == "grpcio"][0].endswith("_aarch64.whl")
+    assert [wheel.path.name.endswith("_aarch64.whl") for wheel in arm.wheels if wheel.name == "grpcio"] == [True]
 
 
 def test_its_digest_is_not_that_of_the_machine(locked: Path, base_folder: Path, store: Store, tmp_path: Path) -> None:
@@ -77,5 +77,5 @@ def test_without_uv_the_error_says_what_to_do(
     locked: Path, base_folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("portcall.image.uv._uv", list)
-    with pytest.raises(ConfigurationError, match="uv is not installed.*pip install uv"):
+    with pytest.raises(ConfigurationError, match=r"uv is not installed.*pip install uv"):
         build(BuildRequest(folder=locked, base=f"oci:{base_folder}"), store, Silence())

@@ -276,7 +276,8 @@ def _requirement(path: Path, line: str) -> _Line:
     bare = _HASH.sub("", line).strip()
     file, _, marker = bare.partition(" ;")
     if _is_wheel(file) and "@" not in file:  # a wheel without a name before it, as pip takes it
-        bare = f"{PurePosixPath(urlsplit(file).path).name.partition('-')[0]} @ {file.strip()}" + (marker and f" ;{marker}")
+        name = PurePosixPath(urlsplit(file).path).name.partition("-")[0]
+        bare = f"{name} @ {file.strip()}" + (marker and f" ;{marker}")
     try:
         requirement = Requirement(bare)
     except InvalidRequirement as error:

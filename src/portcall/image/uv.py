@@ -25,7 +25,7 @@ def exported_by_uv(path: Path, folder: Path) -> str:
             " read:  uv export --format pylock.toml --no-dev -o pylock.toml"
         )
     ended = run(export_command(uv, folder, "--locked"))
-    if ended.code and _NO_PYTHON in ended.words:  # which would tell whether the lock fits the project; an image has its own
+    if ended.code and _NO_PYTHON in ended.words:  # without one that fits the project uv cannot check, but it can export
         ended = run(export_command(uv, folder, "--frozen"))
     if ended.code:
         raise _explain(path, ended)

@@ -158,7 +158,7 @@ def test_a_wheel_may_be_locked_as_an_archive() -> None:
 
 def test_a_folder_beside_the_project_is_no_wheel() -> None:
     text = _pylock_of('name = "lib"\ndirectory = { path = "lib", editable = true }')
-    with pytest.raises(ConfigurationError, match="lib is the folder lib, .* uv build --wheel lib"):
+    with pytest.raises(ConfigurationError, match=r"lib is the folder lib, .* uv build --wheel lib"):
         read_lock(Path("pylock.toml"), text).select(target())
 
 
