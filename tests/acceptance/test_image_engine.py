@@ -138,7 +138,31 @@ def _when_workers(hub: str, address: str, count: int) -> str:
     return f'until [ "$({ls} 2>/dev/null | grep -c \'"name"\')" = {count} ]; do :; done'
 
 
+ASK_FOR_METADATA = """
+from importlib.metadata import entry_points, version
+print(version("greeter"), entry_points(group="greeter.kinds")["loud"].load().__name__)
+"""
+
+
+def add_metadata(project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "greeter"\nversion = "1.2"\n'
+        '[project.scripts]\ngreet = "app:main"\n[project.entry-points."greeter.kinds"]\nloud = "app:Greeter"\n'
+    )
+    app = project / "app.py"
+    app.write_text(app.read_text() + "\n\ndef main():\n    print('greetings from a script')\n")
+
+
+def test_the_project_is_there_as_if_it_were_installed(engine: Engine, project: Path) -> None:
+    add_metadata(project)
+    name = engine.build(project, "greeter")
+    options = ("--rm", "--network", "none", "--read-only", "--entrypoint")
+    assert docker("run", *options, "python", name, "-c", ASK_FOR_METADATA) == "1.2 Greeter"
+    assert docker("run", *options, "greet", name) == "greetings from a script"
+
+
 def test_docker_builds_the_dockerfile(engine: Engine, project: Path, wheel_folder: Path, base_folder: Path) -> None:
+    add_metadata(project)
     shutil.copytree(wheel_folder, project / "wheels")
     lock = project / "requirements.txt"
     lock.write_text(lock.read_text().replace(str(wheel_folder), "wheels"))
@@ -158,6 +182,9 @@ def test_docker_builds_the_dockerfile(engine: Engine, project: Path, wheel_folde
         )
         assert done.returncode == 0, done.stderr + done.stdout
     assert docker("run", "--rm", "--network", "none", name, "--version").startswith("portcall ")
+    options = ("--rm", "--network", "none", "--entrypoint")
+    assert docker("run", *options, "python", name, "-c", ASK_FOR_METADATA) == "1.2 Greeter"
+    assert docker("run", *options, "greet", name) == "greetings from a script"
 
 
 def test_an_engine_without_a_daemon_runs_it(engine: Engine, project: Path, tmp_path: Path) -> None:
