@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from base_image import make_base
+from base_image import make_base, make_slim_base
 from pki import Issued
 from token_server import TokenServer
 from wheelhouse import make_wheelhouse, requirements
@@ -66,6 +66,21 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An OCI layout to build upon, for amd64 and arm64."""
     return once(tmp_path_factory, "base", lambda folder: make_base(folder, architectures=("amd64", "arm64")))
+
+
+@pytest.fixture(scope="session")
+def debian() -> Path:
+    """A Debian as debootstrap makes it, in a tar. It has to be downloaded, so tests do not; `.ci/run` does."""
+    named = os.environ.get("PORTCALL_DEBIAN")
+    if named is None:
+        pytest.skip("builds upon a Debian, and PORTCALL_DEBIAN names no tar of one (see .ci/run)")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def slim_base(tmp_path_factory: pytest.TempPathFactory, debian: Path) -> Path:
+    """A layout like that of `python:3-slim`."""
+    return once(tmp_path_factory, "slim", lambda folder: make_slim_base(folder, debian))
 
 
 @pytest.fixture(scope="session")
