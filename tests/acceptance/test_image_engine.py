@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,7 @@ async def test_a_container_is_healthy_while_it_is_attached(engine: Engine, proje
     (status,) = await when_workers(address, bool)
     await until(lambda: health(name) == "healthy")
     assert status.pid == 1
+    assert status.name == f"{socket.gethostname()}-{docker('inspect', '--format', '{{.Id}}', name)[:12]}"
     assert status.image.startswith("build:")
     inspected = json.loads(engine.portcall("image", "inspect", engine.layout("greeter"), "--json"))[0]
     assert status.image == inspected["build"]

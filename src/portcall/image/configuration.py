@@ -21,6 +21,7 @@ USER = 65_532
 
 DATA = "data"
 HUB_LISTEN = "0.0.0.0:7070"
+HUB_STORE = f"/{DATA}/jobs.db"
 HEALTH_SOCKET = "/tmp/portcall-health"  # noqa: S108  # of the container, which is ours alone
 
 _SECOND_NS = 1_000_000_000
@@ -128,7 +129,7 @@ def environment_of(base: Part, identity: Identity, python_path: str) -> dict[str
     if identity.kind is Kind.WORKER:
         ours["PYTHONPATH"] = python_path
     if identity.kind is Kind.HUB:
-        ours["PORTCALL_HUB_LISTEN"] = HUB_LISTEN
+        ours |= {"PORTCALL_HUB_LISTEN": HUB_LISTEN, "PORTCALL_HUB_STORE": HUB_STORE}
     return had | {name: value for name, value in ours.items() if value}
 
 

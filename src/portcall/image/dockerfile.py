@@ -15,6 +15,7 @@ from portcall.image.configuration import (
     HEALTH_TRIES,
     HEALTH_WITHIN_S,
     HUB_LISTEN,
+    HUB_STORE,
     USER,
     Kind,
     command_of,
@@ -137,7 +138,7 @@ def _environment(plan: DockerfilePlan) -> str:
     if plan.kind is Kind.WORKER:
         variables["PYTHONPATH"] = plan.python_path
     if plan.kind is Kind.HUB:
-        variables["PORTCALL_HUB_LISTEN"] = HUB_LISTEN
+        variables |= {"PORTCALL_HUB_LISTEN": HUB_LISTEN, "PORTCALL_HUB_STORE": HUB_STORE}
     return "ENV " + " \\\n    ".join(f"{name}={value}" for name, value in variables.items())
 
 
