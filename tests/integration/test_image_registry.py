@@ -151,7 +151,7 @@ def test_wrong_credentials_are_named_without_the_password(
 ) -> None:
     auth = base64.b64encode(b"ada:wrong-password").decode()
     docker_config.write_text(json.dumps({"auths": {guarded: {"auth": auth}}}))
-    with pytest.raises(ConfigurationError, match=r"does not let ada \(from .*config\.json\)") as raised:
+    with pytest.raises(ConfigurationError, match=r"does not know ada \(from .*config\.json\)") as raised:
         push_to(f"{guarded}/app:1", image, store)
     assert "wrong-password" not in str(raised.value)
 
@@ -234,7 +234,7 @@ async def test_a_registry_that_stays_away_is_an_error_and_no_tag_names_half_an_i
             with Connection(to, PULL_AND_PUSH, wait=lambda _: None) as connection:
                 transfer = Transfer(connection, store, ending)
                 for layer in read_whole(source).parts[0].layers:
-                    transfer.push(layer, source.blob(layer))
+                    transfer.push(layer, source.blob)
 
         with pytest.raises(ImageError, match=r"cannot be reached: .*run this again"):
             await asyncio.to_thread(push_without_patience)

@@ -3,7 +3,7 @@
 import json
 import random
 import re
-import time
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -73,6 +73,8 @@ class Connection:
         actions: what shall be done there, PULL or PULL_AND_PUSH.
         insecure: registries that need not speak HTTPS; those on loopback never need to.
         wait: sleeps; for tests.
+
+    Several threads may ask at once.
     """
 
     def __init__(
@@ -81,18 +83,33 @@ class Connection:
         actions: str,
         *,
         insecure: frozenset[str] = frozenset(),
-        wait: Callable[[float], None] = time.sleep,
+        wait: Callable[[float], object] | None = None,
     ) -> None:
         self.registry, self.repository = reference.registry, reference.repository
         self._host = DOCKER_HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
         self._may_be_plain = reference.registry in insecure or is_loopback(reference.registry)
         self._actions = actions
-        self._wait = wait
+        self._is_given_up = threading.Event()
+        self._wait = wait or self._is_given_up.wait
         self._pools = Pools(reference.registry, is_checked=reference.registry not in insecure)
         self._base = ""
         self._credentials: Credentials | None = None
         self._authorization = ""
+        self._lock = threading.Lock()
         self._sources: tuple[str, ...] = ()
+
+    def give_up(self) -> None:
+        """Have all that is under way, in whichever thread, end with an ImageError, and soon."""
+        self._is_given_up.set()
+
+    def check(self) -> None:
+        """Return if there is a point in going on.
+
+        Raises:
+            ImageError: all of it was given up.
+        """
+        if self._is_given_up.is_set():
+            raise ImageError(f"what was asked of {self.registry} has been given up")
 
     def close(self) -> None:
         """End the connections. Idempotent."""
@@ -117,8 +134,8 @@ class Connection:
 
     def base(self) -> str:
         """Find out whether the registry speaks HTTPS, once; return how its URLs begin."""
-        if not self._base:
-            self._base = self._find_base()
+        with self._lock:
+            self._base = self._base or self._find_base()
         return self._base
 
     def ask(self, method: str, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
@@ -166,11 +183,14 @@ class Connection:
         Raises:
             DroppedError: no answer came.
         """
+        had = self._authorization
         response = self._request(method, url, headers, body)
         if response.status != HTTPStatus.UNAUTHORIZED:
             return response
         response.drain_conn()
-        self._authorize(response.headers.get("WWW-Authenticate", ""))
+        with self._lock:
+            if self._authorization == had:  # else another thread has it anew already
+                self._authorize(response.headers.get("WWW-Authenticate", ""))
         if hasattr(body, "read"):
             raise DroppedError("the registry wanted another token")  # what was read of the body is gone
         return self._request(method, url, headers, body)
@@ -192,6 +212,8 @@ class Connection:
         """Say what a registry's refusal means."""
         who = self._who()
         match answer.status:
+            case HTTPStatus.UNAUTHORIZED if self._authorization.startswith("Basic"):
+                return self._unknown(answer.words)
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
                 return ConfigurationError(
                     f"{self.registry} does not let {who} {what} ({answer.words or answer.status})."
@@ -209,7 +231,8 @@ class Connection:
         return f"{found.user} (from {found.source})" if found is not None else "nobody (no credentials are known)"
 
     def _request(self, method: str, url: str, headers: Mapping[str, str] | None, body: Any) -> urllib3.BaseHTTPResponse:
-        is_ours = urlsplit(url).netloc == urlsplit(self.base()).netloc
+        self.check()
+        is_ours = urlsplit(url).netloc == urlsplit(self._base).netloc
         leave = {"Authorization": self._authorization} if self._authorization and is_ours else {}
         try:
             return self._pools.request(
@@ -224,15 +247,25 @@ class Connection:
             raise DroppedError(_plainly(error)) from None
 
     def _find_base(self) -> str:
+        plain, encrypted = f"http://{self._host}", f"https://{self._host}"
         if not self._may_be_plain:
-            return f"https://{self._host}"
+            return encrypted
+        if is_loopback(self._host):  # the usual one there is plain, and nobody listens in
+            return plain if self._speaks_http(plain) else encrypted
         try:
-            self._pools.request("GET", f"https://{self._host}/v2/")
+            self._pools.request("GET", f"{encrypted}/v2/")
         except (urllib3.exceptions.HTTPError, TlsRefusedError) as error:
             if isinstance(error, TlsRefusedError) and not error.is_plain:
                 raise
-            return f"http://{self._host}"
-        return f"https://{self._host}"
+            return plain
+        return encrypted
+
+    def _speaks_http(self, base: str) -> bool:
+        try:
+            answer = self._pools.request("GET", f"{base}/v2/")
+        except (urllib3.exceptions.HTTPError, OSError):
+            return True  # nobody is there, which is told when something is asked
+        return answer.status != HTTPStatus.BAD_REQUEST  # how servers with TLS answer
 
     # --- leave ------------------------------------------------------------------------------------------------------
 
@@ -246,7 +279,7 @@ class Connection:
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic":
             if self._credentials is None or self._authorization:
-                raise self._unknown("")
+                raise self._unknown("the password is wrong" if self._credentials else "")
             self._authorization = self._credentials.basic
         elif scheme.lower() == "bearer":
             self._authorization = f"Bearer {self._token(dict(_PARAMETER.findall(rest)))}"

@@ -3,8 +3,8 @@
 import contextlib
 import ipaddress
 import ssl
+import threading
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,6 +18,8 @@ from portcall.image.registry.trust import is_plain, refusal_words, tls_of
 CONNECT_S: Final = 15.0
 READ_S: Final = 120.0
 REDIRECTS_MAX: Final = 5
+OPEN_MAX: Final = 8
+"""Connections that are kept open to a host."""
 
 
 def is_loopback(host: str) -> bool:
@@ -49,11 +51,12 @@ class Pools:
         self._registry, self._is_checked = registry, is_checked
         if not is_checked:  # whoever has said so knows it
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._by_proxy: dict[str, urllib3.PoolManager] = {}
+        self._made: dict[tuple[str, bool], urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """End the connections. Idempotent."""
-        for pool in self._by_proxy.values():
+        for pool in self._made.values():
             pool.clear()
 
     def request(
@@ -73,7 +76,7 @@ class Pools:
             ConfigurationError: TLS is not as it has to be.
         """
         try:
-            return self._pool(proxy_for(url)).request(
+            return self._pool(proxy_for(url), needs_tls=not url.startswith("http:")).request(
                 method,
                 url,
                 headers={"User-Agent": f"portcall/{__version__}", **(headers or {})},
@@ -89,20 +92,18 @@ class Pools:
                 raise TlsRefusedError(words, is_plain=is_plain(cause)) from None
             raise
 
-    def _pool(self, proxy: str) -> urllib3.PoolManager:
-        if proxy not in self._by_proxy:
-            options: dict[str, Any] = {
-                "timeout": urllib3.Timeout(connect=CONNECT_S, read=READ_S),
-                "maxsize": 8,
-                "ssl_context": self._tls,
-            }
-            made = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-            self._by_proxy[proxy] = made
-        return self._by_proxy[proxy]
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return tls_of(self._registry, is_checked=self._is_checked)
+    def _pool(self, proxy: str, *, needs_tls: bool) -> urllib3.PoolManager:
+        with self._lock:
+            if (proxy, needs_tls) not in self._made:
+                options: dict[str, Any] = {
+                    "timeout": urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+                    "maxsize": OPEN_MAX,
+                }
+                if needs_tls or proxy.startswith("https:"):
+                    options["ssl_context"] = tls_of(self._registry, is_checked=self._is_checked)
+                made = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+                self._made[proxy, needs_tls] = made
+            return self._made[proxy, needs_tls]
 
 
 class TlsRefusedError(ConfigurationError):

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from portcall.cli.image.doing.reach import store_of
 from portcall.cli.image.doing.reporting import progress_of_command
-from portcall.cli.image.doing.request import request_of, store_of
+from portcall.cli.image.doing.request import request_of
 from portcall.image.application import read_application
 from portcall.image.bases import find_python, look_into, target_of
 from portcall.image.building import load_lock, open_base
