@@ -59,14 +59,16 @@ def make_musl_base(folder: Path) -> Path:
     return write_image(folder, [_layer(files, links)], environment, ["amd64"])
 
 
-def make_node_base(folder: Path, node: Path, packages: Path) -> Path:
-    """Write a layout with Node, and with an `npm` whose every command gives the packages that are installed here."""
-    npm = folder.with_suffix(".npm")
-    npm.write_text("#!/usr/bin/node\nrequire('fs').cpSync('/packages', 'node_modules', { recursive: true });\n")
-    files = [("usr/bin/node", node), ("usr/bin/npm", npm)]
+def make_node_base(folder: Path, node: Path, npm: Path, cache: Path) -> Path:
+    """Write a layout with this machine's Node and npm, and with npm's cache, which it shall take all packages from."""
+    start = folder.with_suffix(".npm")
+    start.write_text("#!/usr/bin/node\nrequire('/npm/lib/cli.js')(process);\n")  # npm's own needs /usr/bin/env
+    files = [("usr/bin/node", node), ("usr/bin/npm", start)]
     files += [(str(library).lstrip("/"), library) for library in _libraries([node])]
-    files += [(f"packages/{path.relative_to(packages)}", path) for path in packages.rglob("*") if path.is_file()]
-    return write_image(folder, [_layer(sorted(set(files)), {})], ["PATH=/usr/bin:/bin"], ["amd64"])
+    files += [(f"npm/{path.relative_to(npm)}", path) for path in npm.rglob("*") if path.is_file()]
+    files += [(f"cache/{path.relative_to(cache)}", path) for path in cache.glob("_cacache/**/*") if path.is_file()]
+    environment = ["PATH=/usr/bin:/bin", "HOME=/tmp", "npm_config_cache=/cache", "npm_config_offline=true"]
+    return write_image(folder, [_layer(sorted(set(files)), {})], environment, ["amd64"])
 
 
 def write_image(

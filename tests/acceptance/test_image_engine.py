@@ -80,6 +80,10 @@ async def test_a_container_is_healthy_while_it_is_attached(engine: Engine, proje
     inspected = json.loads(engine.portcall("image", "inspect", engine.layout("greeter"), "--json"))[0]
     assert status.image == inspected["build"]
     assert docker("exec", name, "python", "-c", "import os; print(os.getuid())") == "65532"
+    code = "import os, portcall; print(portcall.__cached__, os.path.exists(portcall.__cached__))"
+    cached, is_there = docker("exec", name, "python", "-c", code).split()
+    assert cached.startswith("/tmp/pycache/opt/venv/")
+    assert is_there == "True"
     docker("stop", hub_name)
     await until(lambda: health(name) == "unhealthy")
 

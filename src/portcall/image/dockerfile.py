@@ -8,6 +8,7 @@ from pathlib import Path
 
 from portcall.image.application import APP
 from portcall.image.configuration import (
+    BYTECODE,
     DATA,
     HEALTH_EVERY_S,
     HEALTH_FROM_S,
@@ -131,7 +132,7 @@ def _environment(plan: DockerfilePlan) -> str:
         "PATH": f"/{VENV}/bin:$PATH",
         "VIRTUAL_ENV": f"/{VENV}",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": BYTECODE,
         "HOME": "/tmp",  # noqa: S108  # of the container
         "PORTCALL_HEALTH": HEALTH_SOCKET,
     }
