@@ -114,10 +114,12 @@ def test_the_page_leads_to_a_fleet(engine: Engine, project: Path, tmp_path: Path
     names = {name: f"{engine.prefix}-{name}" for name in ("hub", "greeter-1", "greeter-2")}
     for name in names.values():
         engine.note(name)
+    data = engine.volume("data")
     with running_registry(tmp_path / "registry") as registry:
         lines = []
         for line in [line for block in blocks().values() for line in block]:
             said = line.replace("registry.example.com", registry).replace("127.0.0.1:7070", address)
+            said = said.replace("hub-data", data)
             said = re.sub(r"(--name |7070 |\d{4,5} )(hub|greeter-1|greeter-2)\b", lambda m: m[1] + names[m[2]], said)
             lines.append(said)
             if "greeter-2" in said:  # the page's reader takes longer than this to type on
