@@ -25,38 +25,72 @@ def make_base(folder: Path, *, architectures: Iterable[str] = ("amd64",)) -> Pat
     """Write the layout; one with several architectures has the same files for each, which is enough to build upon."""
     environment = [f"PATH=/{PREFIX}/bin:/usr/bin:/bin", f"LD_LIBRARY_PATH=/{PREFIX}/lib"]
     links = {f"{PREFIX}/bin/python3": f"python{MINOR}"}
-    return write_image(folder, _layer(sorted(set(_files())), links), environment, architectures)
+    return write_image(folder, [_layer(sorted(set(_files())), links)], environment, architectures)
 
 
-def make_node_base(folder: Path, node: Path, packages: Path) -> Path:
-    """Write a layout with Node, and with an `npm` whose every command gives the packages that are installed here."""
-    npm = folder.with_suffix(".npm")
-    npm.write_text("#!/usr/bin/node\nrequire('fs').cpSync('/packages', 'node_modules', { recursive: true });\n")
-    files = [("usr/bin/node", node), ("usr/bin/npm", npm)]
+def make_slim_base(folder: Path, debian: Path) -> Path:
+    """Write a layout like that of `python:3-slim`: Debian, as debootstrap makes it, and this Python in /usr/local.
+
+    Debian's own Python is not there; PATH and PYTHON_VERSION are what say where ours is, and which.
+    """
+    environment = [f"PATH=/{PREFIX}/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+    environment.append("PYTHON_VERSION=" + ".".join(map(str, sys.version_info[:3])))
+    files = [(path, source) for path, source in set(_files()) if path != "bin/sh"]
+    if any(source.name.startswith("libpython") for _, source in files):
+        environment.append(f"LD_LIBRARY_PATH=/{PREFIX}/lib")
+    usr_merged = [(f"usr/{path}" if path.startswith(("lib/", "lib64/")) else path, source) for path, source in files]
+    links = {f"{PREFIX}/bin/python3": f"python{MINOR}", f"{PREFIX}/bin/python": "python3"}
+    layers = [_packed(debian.read_bytes()), _layer(sorted(usr_merged), {}), _layer([], links)]
+    return write_image(folder, layers, environment, ["amd64"])
+
+
+def make_bare_base(folder: Path, debian: Path) -> Path:
+    """Write a layout of Debian alone, without any Python."""
+    return write_image(folder, [_packed(debian.read_bytes())], ["PATH=/usr/bin:/bin"], ["amd64"])
+
+
+def make_musl_base(folder: Path) -> Path:
+    """Write a layout that has the look of Alpine with Python; nothing in it runs."""
+    loader = folder.with_suffix(".file")
+    loader.write_bytes(b"musl")
+    files = [("lib/ld-musl-x86_64.so.1", loader), (f"{PREFIX}/bin/python{MINOR}", loader)]
+    links = {f"{PREFIX}/bin/python3": f"python{MINOR}"}
+    environment = [f"PATH=/{PREFIX}/bin:/bin", f"PYTHON_VERSION={MINOR}.0"]
+    return write_image(folder, [_layer(files, links)], environment, ["amd64"])
+
+
+def make_node_base(folder: Path, node: Path, npm: Path, cache: Path) -> Path:
+    """Write a layout with this machine's Node and npm, and with npm's cache, which it shall take all packages from."""
+    start = folder.with_suffix(".npm")
+    start.write_text("#!/usr/bin/node\nrequire('/npm/lib/cli.js')(process);\n")  # npm's own needs /usr/bin/env
+    files = [("usr/bin/node", node), ("usr/bin/npm", start)]
     files += [(str(library).lstrip("/"), library) for library in _libraries([node])]
-    files += [(f"packages/{path.relative_to(packages)}", path) for path in packages.rglob("*") if path.is_file()]
-    return write_image(folder, _layer(sorted(set(files)), {}), ["PATH=/usr/bin:/bin"], ["amd64"])
+    files += [(f"npm/{path.relative_to(npm)}", path) for path in npm.rglob("*") if path.is_file()]
+    files += [(f"cache/{path.relative_to(cache)}", path) for path in cache.glob("_cacache/**/*") if path.is_file()]
+    environment = ["PATH=/usr/bin:/bin", "HOME=/tmp", "npm_config_cache=/cache", "npm_config_offline=true"]
+    return write_image(folder, [_layer(sorted(set(files)), {})], environment, ["amd64"])
 
 
-def write_image(folder: Path, made: tuple[bytes, str], environment: list[str], architectures: Iterable[str]) -> Path:
-    """Write an image of one layer as a layout."""
+def write_image(
+    folder: Path, layers: list[tuple[bytes, str]], environment: list[str], architectures: Iterable[str]
+) -> Path:
+    """Write an image of some layers, each with the digest of what is in it, as a layout."""
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    layer, diff_id = made
     manifests = []
     for architecture in architectures:
         config = {
             "architecture": architecture,
             "os": "linux",
             "config": {"Env": environment},
-            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-            "history": [{"created_by": "a test"}],
+            "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id in layers]},
+            "history": [{"created_by": "a test"} for _ in layers],
         }
         manifest = {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": _blob(blobs, json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
-            "layers": [_blob(blobs, layer, "application/vnd.oci.image.layer.v1.tar+gzip")],
+            "layers": [_blob(blobs, layer, "application/vnd.oci.image.layer.v1.tar+gzip") for layer, _ in layers],
         }
         described = _blob(blobs, json.dumps(manifest).encode(), "application/vnd.oci.image.manifest.v1+json")
         manifests.append(described | {"platform": {"architecture": architecture, "os": "linux"}})
@@ -118,14 +152,18 @@ def _loader_finds(name: str) -> list[Path]:
 def _layer(files: list[tuple[str, Path]], links: dict[str, str]) -> tuple[bytes, str]:
     unpacked = io.BytesIO()
     with tarfile.open(fileobj=unpacked, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        folders = {str(parent) for path, _ in files for parent in Path(path).parents if str(parent) != "."}
+        paths = [*links, *(path for path, _ in files)]
+        folders = {str(parent) for path in paths for parent in Path(path).parents if str(parent) != "."}
         for folder in sorted(folders | {"tmp", "etc"}):
             _add(archive, folder, tarfile.DIRTYPE, mode=0o1777 if folder == "tmp" else 0o755)
         for path, source in files:
             _add(archive, path, tarfile.REGTYPE, source.read_bytes(), mode=0o755)
         for path, target in links.items():
             _add(archive, path, tarfile.SYMTYPE, target=target)
-    content = unpacked.getvalue()
+    return _packed(unpacked.getvalue())
+
+
+def _packed(content: bytes) -> tuple[bytes, str]:
     return gzip.compress(content, 1, mtime=0), f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

@@ -15,9 +15,14 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from base_image import make_base
+from base_image import make_base, make_slim_base
+from pki import Issued
+from token_server import TokenServer
 from wheelhouse import make_wheelhouse, requirements
 
+from portcall.image.building import BuildRequest, Built, build
+from portcall.image.layout import write_layout
+from portcall.image.progress import Silence
 from portcall.image.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +69,21 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def debian() -> Path:
+    """A Debian as debootstrap makes it, in a tar. It has to be downloaded, so tests do not; `.ci/run` does."""
+    named = os.environ.get("PORTCALL_DEBIAN")
+    if named is None:
+        pytest.skip("builds upon a Debian, and PORTCALL_DEBIAN names no tar of one (see .ci/run)")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def slim_base(tmp_path_factory: pytest.TempPathFactory, debian: Path) -> Path:
+    """A layout like that of `python:3-slim`."""
+    return once(tmp_path_factory, "slim", lambda folder: make_slim_base(folder, debian))
+
+
+@pytest.fixture(scope="session")
 def wheel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Portcall and what it needs as wheels, for both."""
     return once(tmp_path_factory, "wheels", lambda folder: make_wheelhouse(folder, for_arm=True))
@@ -73,6 +93,18 @@ def wheel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """What is kept between builds, for all tests that do not look into it."""
     return Store(once(tmp_path_factory, "cache", lambda folder: folder.mkdir()))
+
+
+@pytest.fixture(scope="session")
+def image(
+    tmp_path_factory: pytest.TempPathFactory, base_folder: Path, wheel_folder: Path, store: Store
+) -> tuple[Path, Built]:
+    """An image of the greeter for two platforms, as a layout."""
+    folder = tmp_path_factory.mktemp("image")
+    project = make_project(folder / "greeter", wheel_folder)
+    built = build(BuildRequest(folder=project, base=f"oci:{base_folder}"), store, Silence())
+    write_layout(folder / "image", built.index, built.blobs, store, ())
+    return folder / "image", built
 
 
 @pytest.fixture
@@ -96,21 +128,24 @@ def push_layout(layout: Path, name: str) -> None:
 
 
 @contextmanager
-def running_registry(folder: Path, *, htpasswd: str = "") -> Iterator[str]:
+def running_registry(
+    folder: Path, *, htpasswd: str = "", tokens: TokenServer | None = None, tls: Issued | None = None
+) -> Iterator[str]:
     """Run docker-registry on a free loopback port; give its HOST:PORT."""
     need("talks to a registry", "docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    auth = ""
+    auth = tokens.registry_settings if tokens is not None else ""
     if htpasswd:
         (folder / "htpasswd").write_text(htpasswd)
         auth = f"auth: {{htpasswd: {{realm: tests, path: {folder / 'htpasswd'}}}}}\n"
+    encryption = f", tls: {{certificate: {tls.cert}, key: {tls.key}}}" if tls is not None else ""
     configuration = folder / "config.yml"
     configuration.write_text(
         f"version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {folder}}}}}\n"
-        f"http: {{addr: '{address}'}}\n{auth}"
+        f"http: {{addr: '{address}'{encryption}}}\n{auth}"
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(configuration)], stdout=log, stderr=log)
@@ -123,12 +158,12 @@ def running_registry(folder: Path, *, htpasswd: str = "") -> Iterator[str]:
 
 
 def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Dial until it answers: it says nowhere that it is ready."""
+    """Dial until it answers: it says nowhere that it is ready. One with TLS answers that this is none."""
     while process.poll() is None:
         try:
             urlopen(f"http://{address}/v2/", timeout=READY_S).close()
         except OSError as error:
-            if getattr(error, "code", None) == 401:
+            if getattr(error, "code", None) in (400, 401):
                 return
             continue
         return

@@ -4,12 +4,12 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
-from image_stand import base_folder, project, store, wheel_folder
+from image_stand import base_folder, debian, project, slim_base, store, wheel_folder
 
 from .engine import engine
 from .processes import Processes
 
-__all__ = ["base_folder", "engine", "processes", "project", "store", "wheel_folder"]
+__all__ = ["base_folder", "debian", "engine", "processes", "project", "slim_base", "store", "wheel_folder"]
 
 
 # A shell has what it starts in the background ignore Ctrl-C, and the commands under test would inherit that.

@@ -34,6 +34,7 @@ class Engine:
         self.variables: dict[str, str] = {}
         self._names: list[str] = []
         self._images: list[str] = []
+        self._volumes: list[str] = []
 
     def build(self, project: Path, tag: str, *options: str) -> str:
         """Build an image and load it; return its name."""
@@ -73,9 +74,16 @@ class Engine:
         """Remove this image at the end."""
         self._images.append(name)
 
+    def volume(self, name: str) -> str:
+        """Return the name of a volume of the test's own; it is removed at the end."""
+        self._volumes.append(f"{self.prefix}-{name}")
+        return self._volumes[-1]
+
     def clean_up(self) -> None:
         if self._names:
-            subprocess.run(["docker", "rm", "-f", *self._names], capture_output=True, check=False)
+            subprocess.run(["docker", "rm", "-f", "-v", *self._names], capture_output=True, check=False)
+        if self._volumes:
+            subprocess.run(["docker", "volume", "rm", "-f", *self._volumes], capture_output=True, check=False)
         if self._images:
             subprocess.run(["docker", "rmi", "-f", *self._images], capture_output=True, check=False)
 

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -74,10 +75,15 @@ async def test_a_container_is_healthy_while_it_is_attached(engine: Engine, proje
     (status,) = await when_workers(address, bool)
     await until(lambda: health(name) == "healthy")
     assert status.pid == 1
+    assert status.name == f"{socket.gethostname()}-{docker('inspect', '--format', '{{.Id}}', name)[:12]}"
     assert status.image.startswith("build:")
     inspected = json.loads(engine.portcall("image", "inspect", engine.layout("greeter"), "--json"))[0]
     assert status.image == inspected["build"]
     assert docker("exec", name, "python", "-c", "import os; print(os.getuid())") == "65532"
+    code = "import os, portcall; print(portcall.__cached__, os.path.exists(portcall.__cached__))"
+    cached, is_there = docker("exec", name, "python", "-c", code).split()
+    assert cached.startswith("/tmp/pycache/opt/venv/")
+    assert is_there == "True"
     docker("stop", hub_name)
     await until(lambda: health(name) == "unhealthy")
 
@@ -108,10 +114,12 @@ def test_the_page_leads_to_a_fleet(engine: Engine, project: Path, tmp_path: Path
     names = {name: f"{engine.prefix}-{name}" for name in ("hub", "greeter-1", "greeter-2")}
     for name in names.values():
         engine.note(name)
+    data = engine.volume("data")
     with running_registry(tmp_path / "registry") as registry:
         lines = []
         for line in [line for block in blocks().values() for line in block]:
             said = line.replace("registry.example.com", registry).replace("127.0.0.1:7070", address)
+            said = said.replace("hub-data", data)
             said = re.sub(r"(--name |7070 |\d{4,5} )(hub|greeter-1|greeter-2)\b", lambda m: m[1] + names[m[2]], said)
             lines.append(said)
             if "greeter-2" in said:  # the page's reader takes longer than this to type on
@@ -138,7 +146,31 @@ def _when_workers(hub: str, address: str, count: int) -> str:
     return f'until [ "$({ls} 2>/dev/null | grep -c \'"name"\')" = {count} ]; do :; done'
 
 
+ASK_FOR_METADATA = """
+from importlib.metadata import entry_points, version
+print(version("greeter"), entry_points(group="greeter.kinds")["loud"].load().__name__)
+"""
+
+
+def add_metadata(project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "greeter"\nversion = "1.2"\n'
+        '[project.scripts]\ngreet = "app:main"\n[project.entry-points."greeter.kinds"]\nloud = "app:Greeter"\n'
+    )
+    app = project / "app.py"
+    app.write_text(app.read_text() + "\n\ndef main():\n    print('greetings from a script')\n")
+
+
+def test_the_project_is_there_as_if_it_were_installed(engine: Engine, project: Path) -> None:
+    add_metadata(project)
+    name = engine.build(project, "greeter")
+    options = ("--rm", "--network", "none", "--read-only", "--entrypoint")
+    assert docker("run", *options, "python", name, "-c", ASK_FOR_METADATA) == "1.2 Greeter"
+    assert docker("run", *options, "greet", name) == "greetings from a script"
+
+
 def test_docker_builds_the_dockerfile(engine: Engine, project: Path, wheel_folder: Path, base_folder: Path) -> None:
+    add_metadata(project)
     shutil.copytree(wheel_folder, project / "wheels")
     lock = project / "requirements.txt"
     lock.write_text(lock.read_text().replace(str(wheel_folder), "wheels"))
@@ -158,6 +190,9 @@ def test_docker_builds_the_dockerfile(engine: Engine, project: Path, wheel_folde
         )
         assert done.returncode == 0, done.stderr + done.stdout
     assert docker("run", "--rm", "--network", "none", name, "--version").startswith("portcall ")
+    options = ("--rm", "--network", "none", "--entrypoint")
+    assert docker("run", *options, "python", name, "-c", ASK_FOR_METADATA) == "1.2 Greeter"
+    assert docker("run", *options, "greet", name) == "greetings from a script"
 
 
 def test_an_engine_without_a_daemon_runs_it(engine: Engine, project: Path, tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from image_stand import base_folder, project, store, wheel_folder
+from image_stand import base_folder, image, project, store, wheel_folder
 
 from .stage import Stage, staged
 
-__all__ = ["base_folder", "project", "stage", "store", "wheel_folder"]
+__all__ = ["base_folder", "image", "project", "stage", "store", "wheel_folder"]
 
 LEFT_S = 30.0
 

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from base_image import make_musl_base
 from image_stand import ROOT, make_project
 from wheelhouse import make_wheelhouse, pylock
 
@@ -262,6 +264,26 @@ def test_a_base_without_the_platform_or_without_python_is_refused(
         build(request(project, base_folder, python="/usr/bin/python3.99"), store, Silence())
     with pytest.raises(ConfigurationError, match="is no OCI layout"):
         build(request(project, tmp_path), store, Silence())
+
+
+def test_a_base_with_musl_gets_the_wheels_for_musl(
+    project: Path, base_folder: Path, wheel_folder: Path, store: Store, tmp_path: Path
+) -> None:
+    base = make_musl_base(tmp_path / "musl")
+    with pytest.raises(ConfigurationError, match=r"has no wheel for linux/amd64, Python 3\.\d+, musl: its wheels are "):
+        build(request(project, base, platforms=(AMD64,)), store, Silence())
+    wheels = tmp_path / "wheels"
+    shutil.copytree(wheel_folder, wheels)
+    for path in [*wheels.glob("*x86_64.whl")]:
+        name = "-".join([*path.name.split("-")[:-1], "musllinux_1_2_x86_64.whl"])
+        with zipfile.ZipFile(shutil.copy(path, wheels / name), "a") as file:
+            file.comment = b"another file"
+    lock = project / "pylock.toml"
+    lock.write_text(pylock(wheels))
+    of_musl = build(request(project, base, platforms=(AMD64,), lock=lock), store, Silence()).parts[0].wheels
+    of_glibc = build(request(project, base_folder, platforms=(AMD64,), lock=lock), store, Silence()).parts[0].wheels
+    assert {"musllinux" in wheel.path.name for wheel in of_musl if wheel.name in ("grpcio", "protobuf")} == {True}
+    assert {"musllinux" in wheel.path.name for wheel in of_glibc} == {False}
 
 
 def test_the_project_is_no_place_for_the_image(project: Path, base_folder: Path, store: Store) -> None:

@@ -5,9 +5,12 @@ What is pushed is read by tools that are not ours: skopeo, and umoci, which chec
 
 import asyncio
 import base64
+import contextlib
 import json
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -32,18 +35,6 @@ from .proxy import Proxy
 
 HTPASSWD = "ada:$2a$05$yMpndjCnYMAVGCdYsxw4o.j/eCJPadSGyLXC/syYh9CnYcsKTa2jm\n"
 PASSWORD = "lovelace"
-
-
-@pytest.fixture(scope="session")
-def image(
-    tmp_path_factory: pytest.TempPathFactory, base_folder: Path, wheel_folder: Path, store: Store
-) -> tuple[Path, Built]:
-    """An image of the greeter for two platforms, as a layout."""
-    folder = tmp_path_factory.mktemp("image")
-    project = make_project(folder / "greeter", wheel_folder)
-    built = build(BuildRequest(folder=project, base=f"oci:{base_folder}"), store, Silence())
-    write_layout(folder / "image", built.index, built.blobs, store, ())
-    return folder / "image", built
 
 
 @pytest.fixture(scope="session")
@@ -163,7 +154,7 @@ def test_wrong_credentials_are_named_without_the_password(
 ) -> None:
     auth = base64.b64encode(b"ada:wrong-password").decode()
     docker_config.write_text(json.dumps({"auths": {guarded: {"auth": auth}}}))
-    with pytest.raises(ConfigurationError, match=r"does not let ada \(from .*config\.json\)") as raised:
+    with pytest.raises(ConfigurationError, match=r"does not know ada \(from .*config\.json\)") as raised:
         push_to(f"{guarded}/app:1", image, store)
     assert "wrong-password" not in str(raised.value)
 
@@ -246,7 +237,7 @@ async def test_a_registry_that_stays_away_is_an_error_and_no_tag_names_half_an_i
             with Connection(to, PULL_AND_PUSH, wait=lambda _: None) as connection:
                 transfer = Transfer(connection, store, ending)
                 for layer in read_whole(source).parts[0].layers:
-                    transfer.push(layer, source.blob(layer))
+                    transfer.push(layer, source.blob)
 
         with pytest.raises(ImageError, match=r"cannot be reached: .*run this again"):
             await asyncio.to_thread(push_without_patience)
@@ -261,6 +252,67 @@ async def test_a_registry_that_stays_away_is_an_error_and_no_tag_names_half_an_i
         pushed = await asyncio.to_thread(push, read_whole(source), source, to, store, Noting())
     assert pushed.digest == image[1].index.digest
     assert has_tag(registry, "ended", "1")
+
+
+class Breaking:
+    """Passes everything on to a registry, but ends the connection when a tag shall be written, as long as it is on."""
+
+    def __init__(self, registry: str, repository: str) -> None:
+        self._host, _, self._port = registry.rpartition(":")
+        self._line = f"PUT /v2/{repository}/manifests/1 ".encode()
+        self.is_on = True
+        self.requests: list[str] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        try:
+            yield f"{host}:{port}"
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection(self._host, int(self._port))
+        back = asyncio.create_task(self._pass(up_reader, writer))
+        there = asyncio.create_task(self._pass(reader, up_writer, watched=True))
+        for task in (back, there):
+            self._tasks.add(task)
+            task.add_done_callback(lambda _: (writer.close(), up_writer.close()))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, watched: bool = False) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(1 << 16):
+                if watched:
+                    self.requests += [line.decode() for line in re.findall(rb"^(?:PUT|POST|PATCH) \S+", piece)]
+                    if self.is_on and piece.startswith(self._line):
+                        return
+                writer.write(piece)
+                await writer.drain()
+
+
+async def test_a_push_that_ends_before_the_tag_is_written_is_ended_by_the_next(
+    registry: str, image: tuple[Path, Built], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "wait_before", lambda *_: None)
+    store = Store(tmp_path / "cache")
+    breaking = Breaking(registry, "late")
+    async with breaking.running() as address:
+        with pytest.raises(ImageError, match=r"cannot be reached: .*run this again"):
+            await asyncio.to_thread(push_to, f"{address}/late:1", image, store)
+        assert not has_tag(registry, "late", "1")
+        assert [line for line in breaking.requests if "/blobs/" in line]
+        breaking.is_on = False
+        breaking.requests.clear()
+        pushed = await asyncio.to_thread(push_to, f"{address}/late:1", image, store)
+    assert not pushed.sent
+    assert [line for line in breaking.requests if "/manifests/" not in line] == []
+    assert pushed.digest == image[1].index.digest
+    assert has_tag(registry, "late", "1")
 
 
 async def test_a_pull_goes_on_where_its_connection_broke(

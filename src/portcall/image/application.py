@@ -2,16 +2,16 @@
 
 import os
 import stat
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from portcall.contract.compile import CompileRequest, compile_protos
 from portcall.errors import ConfigurationError
+from portcall.image.environment import VENV
 from portcall.image.layers import Copied, Entry, Text, with_folders
 from portcall.image.leaving import SECRET_HEAD_BYTES, DockerIgnore, LeftOut, is_needless, secret_reason
+from portcall.image.project import Project, installed
 from portcall.image.revision import known_files
 
 APP = "app"
@@ -19,33 +19,6 @@ APP = "app"
 
 FILES_MAX = 100_000
 DOCKERIGNORE = ".dockerignore"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
-    """What `pyproject.toml` says; all of it may be missing."""
-
-    name: str
-    version: str
-    requires_python: str
-
-
-def read_project(folder: Path) -> Project:
-    """Read what a project says of itself.
-
-    Raises:
-        ConfigurationError: its `pyproject.toml` is broken.
-    """
-    path = folder / "pyproject.toml"
-    try:
-        table: Any = tomllib.loads(path.read_text()).get("project", {}) if path.is_file() else {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"cannot read {path}: {error}") from None
-    return Project(
-        name=str(table.get("name") or ""),
-        version=str(table.get("version") or ""),
-        requires_python=str(table.get("requires-python") or ""),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +31,10 @@ class Application:
     """Where Python looks for its modules."""
 
 
-def read_application(folder: Path, *, without: Path | None = None) -> Application:
+def read_application(folder: Path, project: Project, *, without: Path | None = None) -> Application:
     """Collect the files of an application: those that git has or would take, else all; never secrets.
+
+    With them goes what Python knows an installed project by.
 
     Raises:
         ConfigurationError: there is nothing, or far too much.
@@ -86,7 +61,9 @@ def read_application(folder: Path, *, without: Path | None = None) -> Applicatio
     if not tree:
         raise ConfigurationError(f"{folder} has no files for an image")
     has_src = any(path.startswith(f"{APP}/src/") for path in tree)
-    python_path = f"/{APP}/src:/{APP}" if has_src else f"/{APP}"
+    homes = [f"{APP}/src", APP] if has_src else [APP]
+    tree |= installed(project, homes[0], f"{VENV}/bin", f"/{VENV}/bin/python")
+    python_path = ":".join(f"/{home}" for home in homes)
     return Application(tree=with_folders(tree), left_out=tuple(left_out), python_path=python_path)
 
 

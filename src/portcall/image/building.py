@@ -16,7 +16,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from portcall.errors import ConfigurationError
-from portcall.image.application import APP, Application, read_application, read_project
+from portcall.image.application import APP, Application, read_application
 from portcall.image.bases import find_python, look_into, target_of
 from portcall.image.configuration import DATA, USER, Identity, Kind, configuration_json
 from portcall.image.contracts import contract_fingerprint
@@ -37,20 +37,21 @@ from portcall.image.oci import (
     Descriptor,
     Platform,
     describe,
+    digest_of,
     index_json,
     manifest_json,
     serialised,
 )
 from portcall.image.progress import Progress
+from portcall.image.project import Project, read_project, with_version
 from portcall.image.revision import find_revision
-from portcall.image.running import Command, is_installed, run
-from portcall.image.sources import LayoutSource, Part, RegistrySource, Source, open_source, read_whole
+from portcall.image.sources import LayoutSource, Part, RegistrySource, Source, Whole, open_source, read_whole
 from portcall.image.store import Store, write_whole
 from portcall.image.targets import Target
+from portcall.image.uv import exported_by_uv
 from portcall.image.wheels import Wheel
 
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
-UV_EXPORT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +109,15 @@ def build(request: BuildRequest, store: Store, progress: Progress) -> Built:
         raise ConfigurationError(f"--output {request.output} has the project in it; choose another folder")
     lock = load_lock(request)
     is_worker = request.kind is Kind.WORKER
-    application = read_application(request.folder, without=request.output) if is_worker else _no_application(request)
+    project = read_project(request.folder)
+    project = with_version(project, request.folder) if is_worker else project
+    application = (
+        read_application(request.folder, project, without=request.output) if is_worker else _no_application(request)
+    )
     source = open_base(request, store, progress)
     try:
         base = read_whole(source, request.platforms)
-        identity = _identify(request, lock, application, base.name, base.descriptor.digest)
+        identity = _identify(request, lock, application, project, base)
         maker = _Maker(request, lock, application, identity, store, progress)
         parts = [maker.make(part, source) for part in base.parts]
     finally:
@@ -145,21 +150,8 @@ def load_lock(request: BuildRequest) -> Lock:
         raise ConfigurationError(f"cannot read {path}: {error}") from None
     if path.name != UV_LOCK:
         return read_lock(path, text)
-    if not is_installed("uv"):
-        raise ConfigurationError(
-            f"{path} is uv's own, and uv is not installed. Install it, or make a lock that all tools read:"
-            "  uv export --format pylock.toml --no-dev -o pylock.toml"
-        )
-    ended = run(uv_export_command(path))
-    if ended.code:
-        raise ConfigurationError(f"uv cannot export {path}: {ended.words}")
-    return replace(read_lock(path.with_name("pylock.toml"), ended.stdout), path=path)
-
-
-def uv_export_command(path: Path) -> Command:
-    """Return what has uv tell its lock in the form that all tools read."""
-    options = ["--format", "pylock.toml", "--frozen", "--no-dev", "--no-emit-project", "--quiet"]
-    return Command(arguments=["uv", "export", *options], folder=path.parent, timeout_s=UV_EXPORT_S)
+    exported = read_lock(request.folder / UV_LOCK, exported_by_uv(path, request.folder))
+    return replace(exported, path=path, digest=digest_of(text.encode()))  # the export has paths of this machine in it
 
 
 def open_base(request: BuildRequest, store: Store, progress: Progress) -> LayoutSource | RegistrySource:
@@ -194,8 +186,7 @@ def _read_bases(path: Path) -> dict[str, str]:
         raise ConfigurationError(f"{path} is broken. Remove it, and the base is looked up anew") from None
 
 
-def _identify(request: BuildRequest, lock: Lock, application: Application, base: str, digest: str) -> Identity:
-    project = read_project(request.folder)
+def _identify(request: BuildRequest, lock: Lock, application: Application, project: Project, base: Whole) -> Identity:
     revision = find_revision(request.folder)
     told = os.environ.get(EPOCH_VARIABLE, "")
     if told and not told.isdigit():
@@ -209,8 +200,8 @@ def _identify(request: BuildRequest, lock: Lock, application: Application, base:
         revision=revision,
         contract=contract_fingerprint(application.tree),
         lock_digest=lock.digest,
-        base_name="" if base.startswith("oci:") else base.partition("@")[0],
-        base_digest=digest,
+        base_name="" if base.name.startswith("oci:") else base.name.partition("@")[0],
+        base_digest=base.descriptor.digest,
         epoch=int(told) if told else revision.time if revision else 0,
     )
 

@@ -2,12 +2,13 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from portcall.image.application import APP
 from portcall.image.configuration import (
+    BYTECODE,
     DATA,
     HEALTH_EVERY_S,
     HEALTH_FROM_S,
@@ -15,11 +16,13 @@ from portcall.image.configuration import (
     HEALTH_TRIES,
     HEALTH_WITHIN_S,
     HUB_LISTEN,
+    HUB_STORE,
     USER,
     Kind,
     command_of,
 )
 from portcall.image.environment import VENV
+from portcall.image.layers import Entry, Text
 from portcall.image.leaving import LeftOut
 from portcall.image.locks import Pin
 
@@ -39,6 +42,8 @@ class DockerfilePlan:
     index_options: Sequence[str]
     folder: Path
     python_path: str
+    tree: Mapping[str, Entry]
+    """The application. What of it is not in the folder, metadata and generated code, the Dockerfile writes."""
     left_out: Sequence[LeftOut] = ()
 
 
@@ -57,7 +62,7 @@ def dockerfile(plan: DockerfilePlan) -> str:
     home = f"/{DATA}" if plan.kind is Kind.HUB else f"/{APP}"
     parts = [HEADER + _warning(plan.left_out), f"FROM {plan.base}", _packages(plan)]
     if plan.kind is Kind.WORKER:
-        parts.append(f"COPY . /{APP}")
+        parts.append("\n".join([f"COPY . /{APP}", *_writing(plan.tree)]))
     if plan.kind is Kind.HUB:
         code = f"import os; os.mkdir('{home}', 0o700); os.chown('{home}', {USER}, {USER})"
         parts.append(f"RUN {json.dumps([f'/{VENV}/bin/python', '-c', code])}")
@@ -69,6 +74,27 @@ def dockerfile(plan: DockerfilePlan) -> str:
     entrypoint, command = json.dumps([f"/{VENV}/bin/portcall"]), json.dumps(command_of(plan.kind, plan.app))
     parts.append(f"ENTRYPOINT {entrypoint}\nCMD {command}")
     return "\n\n".join(parts) + "\n"
+
+
+_WRITE = """\
+import os
+for path, mode, text in {files}:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'w') as file:
+        file.write(text)
+    os.chmod(path, mode)
+"""
+
+
+def _writing(tree: Mapping[str, Entry]) -> Iterator[str]:
+    """Yield the step that writes the files that are not in the folder, by Python: a base may have no other program."""
+    files = [
+        (f"/{path}", entry.mode, entry.content.content.decode())
+        for path, entry in sorted(tree.items())
+        if isinstance(entry.content, Text)
+    ]
+    if files:
+        yield f"RUN {json.dumps([f'/{VENV}/bin/python', '-c', _WRITE.format(files=files)])}"
 
 
 def _warning(left_out: Sequence[LeftOut]) -> str:
@@ -106,14 +132,14 @@ def _environment(plan: DockerfilePlan) -> str:
         "PATH": f"/{VENV}/bin:$PATH",
         "VIRTUAL_ENV": f"/{VENV}",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": BYTECODE,
         "HOME": "/tmp",  # noqa: S108  # of the container
         "PORTCALL_HEALTH": HEALTH_SOCKET,
     }
     if plan.kind is Kind.WORKER:
         variables["PYTHONPATH"] = plan.python_path
     if plan.kind is Kind.HUB:
-        variables["PORTCALL_HUB_LISTEN"] = HUB_LISTEN
+        variables |= {"PORTCALL_HUB_LISTEN": HUB_LISTEN, "PORTCALL_HUB_STORE": HUB_STORE}
     return "ENV " + " \\\n    ".join(f"{name}={value}" for name, value in variables.items())
 
 

@@ -32,9 +32,9 @@ def places(target: Target) -> Places:
 def environment_tree(wheels: Iterable[Wheel], target: Target, python: Python) -> dict[str, Entry]:
     """Return the files of an environment. No bytecode is among them.
 
-    A `.pyc` is written by the very Python that reads it, which cannot run here for another platform, and what it holds
-    differs between patch releases; the user that containers run as cannot write any either. It costs some tenths of a
-    second at the start.
+    What a `.pyc` holds (PEP 552 fixes its header alone) differs between releases of Python, patches included, and
+    with what else the process that writes it has seen; so it would tie the digest to the Python of whoever builds. A
+    container writes its own into its `/tmp` instead: its first process pays for that, every other one gains.
     """
     home, _, _ = python.path.rpartition("/")
     text = _CONFIGURATION.format(home=home, version=target.python, path=python.path)

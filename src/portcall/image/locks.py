@@ -1,16 +1,18 @@
 """Locks: which packages, in which versions, with which hashes, an image for a target has.
 
-Reads `pylock.toml` (PEP 751) and requirements with hashes as `pip` knows them; `uv.lock` by uv's own export.
+Reads `pylock.toml` (PEP 751) and requirements with hashes as `pip` knows them; `uv.lock` by uv's own export (`uv`).
 """
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import (
     Package,
+    PackageArchive,
     PackageDirectory,
     PackageWheel,
     Pylock,
@@ -19,7 +21,7 @@ from packaging.pylock import (
     PylockValidationError,
 )
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from portcall.errors import ConfigurationError
@@ -31,6 +33,13 @@ HOW_TO_LOCK = (
     "Make one:  pip lock . -o pylock.toml  (pip 25.1 or newer), or  uv lock, or"
     "  uv pip compile --universal --generate-hashes pyproject.toml -o requirements.txt"
 )
+
+_FOREIGN_LOCKS = {
+    "poetry.lock": "poetry export -o requirements.txt  (of poetry-plugin-export)",
+    "pdm.lock": "pdm export -o requirements.txt",
+    "Pipfile.lock": "pipenv requirements --hash > requirements.txt",
+}
+_PYPI = re.compile(r"https://pypi\.org/simple/?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +53,15 @@ class Pin:
     wheel: str = ""
     """The file's name, if the lock says which one."""
     path: Path | None = None
-    """Where the file is, if the lock says so."""
+    """Where the file is on the disk, if the lock says so."""
+    url: str = ""
+    """Where it is fetched from, if that is not where pip looks."""
 
     @property
     def requirement(self) -> str:
         """Return the line of a requirements file for it."""
         hashes = "".join(f" --hash=sha256:{digest}" for digest in self.sha256)
-        return f"{self.name}=={self.version}{hashes}"
+        return f"{self.name} @ {self.url}{hashes}" if self.url else f"{self.name}=={self.version}{hashes}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +89,9 @@ def find_lock(folder: Path, named: Path | None = None) -> Path:
     for name in LOCKS:
         if (folder / name).is_file():
             return folder / name
+    for name, how in _FOREIGN_LOCKS.items():
+        if (folder / name).is_file():
+            raise ConfigurationError(f"{folder} has a {name}, which its own tool alone reads. Have it export:  {how}")
     raise ConfigurationError(f"{folder} has no lock ({', '.join(LOCKS)}). {HOW_TO_LOCK}")
 
 
@@ -87,7 +101,7 @@ def read_lock(path: Path, text: str) -> Lock:
     Raises:
         ConfigurationError: it is broken, or says less than is needed to get the same files every time.
     """
-    if path.suffix == ".toml":
+    if path.suffix in (".toml", ".lock"):  # a uv.lock has been exported
         return _read_pylock(path, text)
     return _read_requirements(path, text)
 
@@ -115,23 +129,64 @@ def _read_pylock(path: Path, text: str) -> Lock:
 
 
 def _pin(path: Path, package: Package, source: object, target: Target) -> Pin | None:
-    if isinstance(source, PackageDirectory) and (path.parent / source.path).resolve() == path.parent.resolve():
-        return None  # the project itself, which is the application's layer
+    if isinstance(source, PackageDirectory):
+        if (path.parent / source.path).resolve() == path.parent.resolve():
+            return None  # the project itself, which is the application's layer
+        raise ConfigurationError(
+            f"{package.name} is the folder {source.path}, and an image takes wheels alone. Build one and lock that:"
+            f"  uv build --wheel {source.path}  (locked in {path})"
+        )
+    if isinstance(source, PackageArchive) and _is_wheel(source.path or source.url or ""):
+        return _wheel_at(path, source.path or source.url or "", _sha256s(source.hashes))
     if not isinstance(source, PackageWheel):
         raise _no_wheel(
             path, package.name, str(package.version or ""), target, (wheel.filename for wheel in package.wheels or ())
         )
-    digest = source.hashes.get("sha256")
-    if digest is None:
+    hashes = _sha256s(source.hashes)
+    if not hashes:
         raise ConfigurationError(f"{path} has no sha256 of {source.filename}. Lock anew")
     version = package.version or parse_wheel_filename(source.filename)[1]
+    place, url = _place(path, source.path or source.url or "")
+    is_usual = package.index is None or _PYPI.fullmatch(package.index)  # so pip's own settings say where it is
     return Pin(
         name=str(package.name),
         version=str(version),
-        sha256=(digest,),
+        sha256=hashes,
         wheel=source.filename,
-        path=path.parent / source.path if source.path else None,
+        path=place,
+        url="" if is_usual else url,
     )
+
+
+def _sha256s(hashes: Mapping[str, str]) -> tuple[str, ...]:
+    return (hashes["sha256"],) if "sha256" in hashes else ()
+
+
+def _is_wheel(location: str) -> bool:
+    return urlsplit(location).path.endswith(".whl")
+
+
+def _place(lock: Path, location: str) -> tuple[Path | None, str]:
+    """Return where a file is on the disk, or its URL."""
+    parts = urlsplit(location)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path)), ""
+    if parts.scheme:
+        return None, location
+    return (lock.parent / location if location else None), ""
+
+
+def _wheel_at(lock: Path, location: str, hashes: tuple[str, ...]) -> Pin:
+    """Return the pin of a wheel that a lock names by where it is."""
+    filename = unquote(PurePosixPath(urlsplit(location).path).name)
+    try:
+        name, version, _, _ = parse_wheel_filename(filename)
+    except InvalidWheelFilename as error:
+        raise ConfigurationError(f"{lock} has {location!r}, which is no wheel: {error}") from None
+    if not hashes:
+        raise ConfigurationError(f"{lock} has no sha256 of {filename}. Lock anew")
+    place, url = _place(lock, location)
+    return Pin(name=str(name), version=str(version), sha256=hashes, wheel=filename, path=place, url=url)
 
 
 def _explain_missing_wheels(path: Path, lock: Pylock, target: Target) -> None:
@@ -175,6 +230,11 @@ class _Line:
     requirement: Requirement
     hashes: tuple[str, ...]
 
+    @property
+    def location(self) -> str:
+        """Return where its wheel is, if the line says so."""
+        return self.requirement.url or ""
+
 
 def _read_requirements(path: Path, text: str) -> Lock:
     lines, options = [], []
@@ -214,6 +274,10 @@ def _option(path: Path, line: str) -> list[str]:
 
 def _requirement(path: Path, line: str) -> _Line:
     bare = _HASH.sub("", line).strip()
+    file, _, marker = bare.partition(" ;")
+    if _is_wheel(file) and "@" not in file:  # a wheel without a name before it, as pip takes it
+        name = PurePosixPath(urlsplit(file).path).name.partition("-")[0]
+        bare = f"{name} @ {file.strip()}" + (marker and f" ;{marker}")
     try:
         requirement = Requirement(bare)
     except InvalidRequirement as error:
@@ -226,6 +290,8 @@ def _requirement(path: Path, line: str) -> _Line:
 
 def _pinned(path: Path, line: _Line) -> Pin:
     requirement = line.requirement
+    if _is_wheel(line.location):
+        return _wheel_at(path, line.location, line.hashes)
     specifiers = list(requirement.specifier)
     is_pinned = len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and "*" not in specifiers[0].version
     if requirement.url or not is_pinned:

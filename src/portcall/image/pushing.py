@@ -1,8 +1,8 @@
 """Pushes an image: blobs first, manifests behind them, the tag last, so that no tag ever names half an image."""
 
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 
 from portcall.image.oci import Descriptor
 from portcall.image.progress import Progress
@@ -11,6 +11,8 @@ from portcall.image.registry.connection import PULL_AND_PUSH, Connection
 from portcall.image.registry.transfer import Transfer
 from portcall.image.sources import Part, Source, Whole
 from portcall.image.store import Store
+
+BLOBS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ def push(
         mount_from = _sibling(image, to)
         if mount_from:
             connection.also_read(mount_from)
-        sent, there = _push_blobs(image.parts, transfer, source.blob, mount_from)
+        sent, there = _push_blobs(image.parts, connection, lambda one: transfer.push(one, source.blob, mount_from))
         for part in image.parts:
             if part.descriptor.digest != image.descriptor.digest:
                 content = source.manifest(part.descriptor)
@@ -54,14 +56,21 @@ def push(
 
 
 def _push_blobs(
-    parts: tuple[Part, ...], transfer: Transfer, blob: Callable[[Descriptor], Path], mount_from: str
+    parts: tuple[Part, ...], connection: Connection, push_one: Callable[[Descriptor], bool]
 ) -> tuple[list[Descriptor], list[Descriptor]]:
+    """Push what the registry lacks, several blobs at once; the first that fails ends all of it."""
     wanted = {one.digest: one for part in parts for one in (*part.layers, part.config_descriptor)}
-    sent: list[Descriptor] = []
-    there: list[Descriptor] = []
-    for one in wanted.values():
-        (sent if transfer.push(one, blob(one), mount_from) else there).append(one)
-    return sent, there
+    with ThreadPoolExecutor(BLOBS_AT_ONCE) as threads:
+        begun = {threads.submit(push_one, one): one for one in wanted.values()}
+        try:
+            for push_ in wait(begun, return_when=FIRST_EXCEPTION).done:
+                push_.result()
+        except BaseException:  # Ctrl-C among them
+            connection.give_up()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    sent = [one for push, one in begun.items() if push.result()]
+    return sent, [one for one in wanted.values() if one not in sent]
 
 
 def _sibling(image: Whole, to: Reference) -> str:

@@ -111,7 +111,7 @@ def installed_files(wheel: Wheel, places: Places) -> dict[str, Entry]:
         record = _record(file, dist_info)
         scripts = _console_scripts(file, dist_info)
     for name, target in scripts.items():
-        entries[f"{places.scripts}/{name}"] = Entry(content=Text(_script(target, places)), mode=0o755)
+        entries[f"{places.scripts}/{name}"] = Entry(content=Text(script(target, places.python)), mode=0o755)
     entries[f"{places.packages}/{dist_info}/INSTALLER"] = Entry(content=Text(INSTALLER))
     kept = {moved[name]: row for name, row in record.items() if name in moved}
     entries[f"{places.packages}/{dist_info}/RECORD"] = Entry(
@@ -216,8 +216,7 @@ def console_scripts(text: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _script(target: tuple[str, str], places: Places) -> bytes:
+def script(target: tuple[str, str], python: str) -> bytes:
+    """Return the text of a script that calls a module's attribute."""
     module, attribute = target
-    return _SCRIPT.format(
-        python=places.python, module=module, first=attribute.split(".")[0], attribute=attribute
-    ).encode()
+    return _SCRIPT.format(python=python, module=module, first=attribute.split(".")[0], attribute=attribute).encode()

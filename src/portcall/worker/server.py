@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn, Protocol
 
@@ -20,6 +19,7 @@ from portcall.worker.environment import report_environment
 from portcall.worker.execution import BegunMark, Execution
 from portcall.worker.handlers import Methods, RpcHandler
 from portcall.worker.holding import Holding
+from portcall.worker.naming import worker_name
 
 logger = logging.getLogger("portcall.worker")
 
@@ -39,7 +39,7 @@ class Worker(grpc.aio.Server):
     Args:
         hub: HOST:PORT or unix:PATH of the hub; if None, the environment's PORTCALL_HUB, and then 127.0.0.1:7070.
         slots: how many calls it takes at once; a few for handlers that compute, many for those that wait.
-        name: how people shall see it; if None, "HOST-PID".
+        name: how people shall see it; if None, "HOST-PID", in a container HOST-CONTAINER.
         interceptors: server interceptors, the first outermost.
         token: what proves to the hub that this program may serve, or the path of a file that has it (a `Path`); if
             None, the environment's PORTCALL_TOKEN_FILE or PORTCALL_TOKEN.
@@ -209,12 +209,11 @@ class Worker(grpc.aio.Server):
         """
         if not len(self._methods):
             raise ConfigurationError("this worker has no methods; call add_XServicer_to_server(servicer, worker) first")
-        environment = report_environment()
         return WorkerHello(
-            name=self.name or f"{socket.gethostname()}-{environment.pid}",
+            name=self.name or worker_name(),
             slots=self.slots,
             contract=self._describe(),
-            environment=environment,
+            environment=report_environment(),
         )
 
     def _say_hello(self) -> WorkerHello:

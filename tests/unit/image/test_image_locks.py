@@ -45,7 +45,9 @@ def test_requirements_are_read_for_a_target() -> None:
         ("grpcio==1.0", "has no --hash=sha256"),
         (f"grpcio>=1.0 --hash=sha256:{A}", "does not pin grpcio"),
         (f"grpcio==1.* --hash=sha256:{A}", "does not pin grpcio"),
-        (f"x @ https://a.example/x-1-py3-none-any.whl --hash=sha256:{A}", "does not pin x"),
+        (f"x @ https://a.example/x-1.tar.gz --hash=sha256:{A}", "does not pin x"),
+        ("x @ https://a.example/x-1-py3-none-any.whl", "has no --hash=sha256"),
+        (f"x @ https://a.example/x.whl --hash=sha256:{A}", "is no wheel"),
         ("-r other.txt", "put every package into the one file"),
         ("what is this?", "no requirement"),
     ],
@@ -53,6 +55,19 @@ def test_requirements_are_read_for_a_target() -> None:
 def test_requirements_that_do_not_fix_their_files_are_refused(text: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         read_lock(Path("requirements.txt"), text).select(target())
+
+
+def test_requirements_may_name_wheels_by_where_they_are() -> None:
+    text = f"""
+x @ https://a.example/x-1.0-py3-none-any.whl --hash=sha256:{A}
+y @ file:///wheels/y-2.0-py3-none-any.whl ; python_version > "3" --hash=sha256:{A}
+./wheels/z-3.0-py3-none-any.whl --hash=sha256:{B}
+"""
+    x, y, z = read_lock(Path("lock/requirements.txt"), text).select(target())
+    assert (x.name, x.version, x.url) == ("x", "1.0", "https://a.example/x-1.0-py3-none-any.whl")
+    assert x.requirement == f"x @ https://a.example/x-1.0-py3-none-any.whl --hash=sha256:{A}"
+    assert (y.version, y.path) == ("2.0", Path("/wheels/y-2.0-py3-none-any.whl"))
+    assert (z.version, z.path, z.sha256) == ("3.0", Path("lock/wheels/z-3.0-py3-none-any.whl"), (B,))
 
 
 PYLOCK = f"""
@@ -120,6 +135,33 @@ sdist = {{ name = "src-2.0.tar.gz", url = "https://x.example/s", hashes = {{ sha
         read_lock(Path("pylock.toml"), text).select(target())
 
 
+def _pylock_of(package: str) -> str:
+    return f'lock-version = "1.0"\ncreated-by = "test"\n[[packages]]\n{package}\n'
+
+
+def test_a_wheel_comes_from_where_the_lock_says_unless_that_is_where_pip_looks() -> None:
+    wheel = f'{{ url = "https://i.example/x-1-py3-none-any.whl", hashes = {{ sha256 = "{A}" }} }}'
+    for index, url in (
+        ('index = "https://pypi.org/simple"', ""),
+        ("", ""),
+        ('index = "https://i.example/simple"', "https://i.example/x-1-py3-none-any.whl"),
+    ):
+        text = _pylock_of(f'name = "x"\nversion = "1"\n{index}\nwheels = [{wheel}]')
+        assert read_lock(Path("pylock.toml"), text).select(target())[0].url == url
+
+
+def test_a_wheel_may_be_locked_as_an_archive() -> None:
+    text = _pylock_of(f'name = "x"\narchive = {{ path = "x-1-py3-none-any.whl", hashes = {{ sha256 = "{A}" }} }}')
+    (pin,) = read_lock(Path("lock/pylock.toml"), text).select(target())
+    assert (pin.version, pin.path, pin.sha256) == ("1", Path("lock/x-1-py3-none-any.whl"), (A,))
+
+
+def test_a_folder_beside_the_project_is_no_wheel() -> None:
+    text = _pylock_of('name = "lib"\ndirectory = { path = "lib", editable = true }')
+    with pytest.raises(ConfigurationError, match=r"lib is the folder lib, .* uv build --wheel lib"):
+        read_lock(Path("pylock.toml"), text).select(target())
+
+
 @pytest.mark.parametrize("text", ["", "lock-version = '9'", "not toml", "lock-version = '1.0'"])
 def test_a_broken_pylock_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="no lock by PEP 751"):
@@ -131,3 +173,10 @@ def test_no_lock_says_how_to_make_one(tmp_path: Path) -> None:
         find_lock(tmp_path)
     with pytest.raises(ConfigurationError, match=r"no lock .*mine\.txt"):
         find_lock(tmp_path, tmp_path / "mine.txt")
+
+
+@pytest.mark.parametrize("name", ["poetry.lock", "pdm.lock", "Pipfile.lock"])
+def test_a_lock_of_another_tool_says_how_to_export_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigurationError, match=rf"has a {name}.*requirements\.txt"):
+        find_lock(tmp_path)

@@ -4,7 +4,7 @@ import pytest
 
 from portcall.errors import ConfigurationError
 from portcall.image.reference import parse_reference
-from portcall.image.registry.connection import is_loopback
+from portcall.image.registry.pools import is_loopback, proxy_for
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -44,3 +44,12 @@ def test_what_is_no_name_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_which_registries_are_on_this_machine(host: str, is_here: bool) -> None:
     assert is_loopback(host) is is_here
+
+
+def test_proxies_of_the_environment_are_used_but_not_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    assert proxy_for("https://registry.example.com/v2/") == "http://proxy.example:3128"
+    assert proxy_for("http://registry.example.com/v2/") == ""
+    for host in ("inside.example", "127.0.0.1:5000", "localhost:5000", "[::1]:5000"):
+        assert proxy_for(f"https://{host}/v2/") == ""

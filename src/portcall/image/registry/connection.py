@@ -1,11 +1,9 @@
 """One repository of one registry over HTTP: who we are, how often something is tried, and what its refusals mean."""
 
-import contextlib
-import ipaddress
 import json
 import random
 import re
-import time
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,11 +12,11 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
 
-from portcall._version import __version__
 from portcall.errors import ConfigurationError, PortcallError
 from portcall.image.errors import ImageError
 from portcall.image.reference import DOCKER_HUB, Reference
 from portcall.image.registry.credentials import Credentials, find_credentials
+from portcall.image.registry.pools import Pools, TlsRefusedError, is_loopback, root_of
 
 DOCKER_HUB_HOST: Final = "registry-1.docker.io"
 TRIES_MAX: Final = 5
@@ -27,8 +25,6 @@ TRIES_MAX: Final = 5
 WAIT_MAX_S: Final = 30.0
 """Longest wait between two tries, whatever the registry asks for."""
 
-CONNECT_S: Final = 15.0
-READ_S: Final = 120.0
 ANSWER_BYTES_MAX: Final = 4 << 20
 """Most that a registry's answer may have, a manifest included; blobs are not meant."""
 
@@ -69,14 +65,6 @@ class Answer:
         return self.body[:200].decode(errors="replace").strip()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a registry is on this machine; `host` may have a port."""
-    name = host.rsplit(":", 1)[0].strip("[]") if not host.endswith("]") else host.strip("[]")
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(name).is_loopback
-    return name == "localhost"
-
-
 class Connection:
     """A repository, asked in the name of whom Docker's configuration says.
 
@@ -85,6 +73,8 @@ class Connection:
         actions: what shall be done there, PULL or PULL_AND_PUSH.
         insecure: registries that need not speak HTTPS; those on loopback never need to.
         wait: sleeps; for tests.
+
+    Several threads may ask at once.
     """
 
     def __init__(
@@ -93,27 +83,37 @@ class Connection:
         actions: str,
         *,
         insecure: frozenset[str] = frozenset(),
-        wait: Callable[[float], None] = time.sleep,
+        wait: Callable[[float], object] | None = None,
     ) -> None:
         self.registry, self.repository = reference.registry, reference.repository
         self._host = DOCKER_HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
         self._may_be_plain = reference.registry in insecure or is_loopback(reference.registry)
         self._actions = actions
-        self._wait = wait
-        self._pool = urllib3.PoolManager(
-            headers={"User-Agent": f"portcall/{__version__}"},
-            timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
-            retries=False,
-            maxsize=4,
-        )
+        self._is_given_up = threading.Event()
+        self._wait = wait or self._is_given_up.wait
+        self._pools = Pools(reference.registry, is_checked=reference.registry not in insecure)
         self._base = ""
         self._credentials: Credentials | None = None
         self._authorization = ""
+        self._lock = threading.Lock()
         self._sources: tuple[str, ...] = ()
+
+    def give_up(self) -> None:
+        """Have all that is under way, in whichever thread, end with an ImageError, and soon."""
+        self._is_given_up.set()
+
+    def check(self) -> None:
+        """Return if there is a point in going on.
+
+        Raises:
+            ImageError: all of it was given up.
+        """
+        if self._is_given_up.is_set():
+            raise ImageError(f"what was asked of {self.registry} has been given up")
 
     def close(self) -> None:
         """End the connections. Idempotent."""
-        self._pool.clear()
+        self._pools.close()
 
     def __enter__(self) -> Self:
         return self
@@ -134,8 +134,8 @@ class Connection:
 
     def base(self) -> str:
         """Find out whether the registry speaks HTTPS, once; return how its URLs begin."""
-        if not self._base:
-            self._base = self._find_base()
+        with self._lock:
+            self._base = self._base or self._find_base()
         return self._base
 
     def ask(self, method: str, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
@@ -183,12 +183,15 @@ class Connection:
         Raises:
             DroppedError: no answer came.
         """
+        had = self._authorization
         response = self._request(method, url, headers, body)
         if response.status != HTTPStatus.UNAUTHORIZED:
             return response
         response.drain_conn()
-        self._authorize(response.headers.get("WWW-Authenticate", ""))
-        if body is not None:
+        with self._lock:
+            if self._authorization == had:  # else another thread has it anew already
+                self._authorize(response.headers.get("WWW-Authenticate", ""))
+        if hasattr(body, "read"):
             raise DroppedError("the registry wanted another token")  # what was read of the body is gone
         return self._request(method, url, headers, body)
 
@@ -209,6 +212,8 @@ class Connection:
         """Say what a registry's refusal means."""
         who = self._who()
         match answer.status:
+            case HTTPStatus.UNAUTHORIZED if self._authorization.startswith("Basic"):
+                return self._unknown(answer.words)
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
                 return ConfigurationError(
                     f"{self.registry} does not let {who} {what} ({answer.words or answer.status})."
@@ -226,28 +231,41 @@ class Connection:
         return f"{found.user} (from {found.source})" if found is not None else "nobody (no credentials are known)"
 
     def _request(self, method: str, url: str, headers: Mapping[str, str] | None, body: Any) -> urllib3.BaseHTTPResponse:
-        is_ours = urlsplit(url).netloc == urlsplit(self.base()).netloc
+        self.check()
+        is_ours = urlsplit(url).netloc == urlsplit(self._base).netloc
         leave = {"Authorization": self._authorization} if self._authorization and is_ours else {}
         try:
-            return self._pool.request(
+            return self._pools.request(
                 method,
                 url,
-                headers={**self._pool.headers, **leave, **(headers or {})},
+                headers={**leave, **(headers or {})},
                 body=body,
-                preload_content=False,
-                redirect=method in ("GET", "HEAD"),
-                retries=urllib3.Retry(0, redirect=5, raise_on_redirect=True),
+                is_following=method in ("GET", "HEAD"),
+                is_streamed=True,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise DroppedError(_plainly(error)) from None
 
     def _find_base(self) -> str:
+        plain, encrypted = f"http://{self._host}", f"https://{self._host}"
         if not self._may_be_plain:
-            return f"https://{self._host}"
-        with contextlib.suppress(urllib3.exceptions.HTTPError):
-            self._pool.request("GET", f"https://{self._host}/v2/", retries=False, redirect=False)
-            return f"https://{self._host}"
-        return f"http://{self._host}"
+            return encrypted
+        if is_loopback(self._host):  # the usual one there is plain, and nobody listens in
+            return plain if self._speaks_http(plain) else encrypted
+        try:
+            self._pools.request("GET", f"{encrypted}/v2/")
+        except (urllib3.exceptions.HTTPError, TlsRefusedError) as error:
+            if isinstance(error, TlsRefusedError) and not error.is_plain:
+                raise
+            return plain
+        return encrypted
+
+    def _speaks_http(self, base: str) -> bool:
+        try:
+            answer = self._pools.request("GET", f"{base}/v2/")
+        except (urllib3.exceptions.HTTPError, OSError):
+            return True  # nobody is there, which is told when something is asked
+        return answer.status != HTTPStatus.BAD_REQUEST  # how servers with TLS answer
 
     # --- leave ------------------------------------------------------------------------------------------------------
 
@@ -261,7 +279,7 @@ class Connection:
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic":
             if self._credentials is None or self._authorization:
-                raise self._unknown("")
+                raise self._unknown("the password is wrong" if self._credentials else "")
             self._authorization = self._credentials.basic
         elif scheme.lower() == "bearer":
             self._authorization = f"Bearer {self._token(dict(_PARAMETER.findall(rest)))}"
@@ -291,12 +309,12 @@ class Connection:
                 grant = {"grant_type": "refresh_token", "refresh_token": found.secret, "client_id": "portcall"}
                 body = urlencode({**grant, "service": service, "scope": " ".join(scopes)})
                 kind = {"Content-Type": "application/x-www-form-urlencoded"}
-                response = self._pool.request("POST", realm, headers={**self._pool.headers, **kind}, body=body)
+                response = self._pools.request("POST", realm, headers=kind, body=body)
             else:
                 basic = {"Authorization": found.basic} if found is not None else {}
                 url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(fields)}"
-                response = self._pool.request("GET", url, headers={**self._pool.headers, **basic})
-        except urllib3.exceptions.HTTPError as error:
+                response = self._pools.request("GET", url, headers=basic, is_following=True)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise DroppedError(_plainly(error)) from None
         return Answer(status=response.status, headers=response.headers, body=response.data, url=realm)
 
@@ -314,8 +332,5 @@ def location_of(answer: Answer) -> str:
 
 def _plainly(error: Exception) -> str:
     """Say in a few words what broke."""
-    cause: BaseException = error
-    while isinstance(cause, urllib3.exceptions.MaxRetryError) and cause.reason is not None:
-        cause = cause.reason
-    text = str(cause)
-    return re.sub(r"^.*?: (?=\[|Failed|Connection)", "", text)[:300] or type(cause).__name__
+    cause = root_of(error)
+    return re.sub(r"^.*?: (?=\[|Failed|Connection)", "", str(cause))[:300] or type(cause).__name__

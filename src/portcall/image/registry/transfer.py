@@ -1,7 +1,7 @@
 """What goes between a store and a registry: manifests and blobs, checked, and taken up where a connection broke."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
@@ -21,8 +21,13 @@ from portcall.image.registry.connection import TRIES_MAX, Answer, Connection, Dr
 from portcall.image.store import Store
 
 PIECE = 1 << 18
+WHOLE_MAX = 1 << 20
+"""Largest blob that is sent in one piece, which takes half the requests and cannot go on in the middle."""
+
 _ACCEPT = ", ".join(sorted(INDEXES | MANIFESTS))
 _OCTETS = "application/octet-stream"
+_UPLOAD_LOST = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE})
+"""What a registry answers whose upload has ended, or is not as far as it said: it was still writing what had come."""
 
 
 def short(digest: str) -> str:
@@ -123,12 +128,12 @@ class Transfer:
             return answer.status == HTTPStatus.OK
         raise self._connection.refused(answer, f"read {self._connection.repository}")
 
-    def push(self, blob: Descriptor, path: Path, mount_from: str = "") -> bool:
+    def push(self, blob: Descriptor, find: Callable[[Descriptor], Path], mount_from: str = "") -> bool:
         """Send a blob unless the repository has it; return whether anything had to be sent.
 
         Args:
             blob: what to send.
-            path: where it is.
+            find: tells where it is, if it has to be sent.
             mount_from: another repository of the registry, that may have it.
 
         Raises:
@@ -137,10 +142,14 @@ class Transfer:
         """
         if self.has_blob(blob.digest):
             return False
+        begun = self._store.noted(self._upload_key(blob))
+        if isinstance(begun, str) and begun.startswith(self._connection.base()):
+            self._upload(blob, find(blob), begun, is_new=False)
+            return True
         location = self._begin_upload(blob, mount_from)
         if not location:
             return False
-        self._upload(blob, path, location)
+        self._upload(blob, find(blob), location, is_new=True)
         return True
 
     def push_manifest(self, which: str, content: bytes, media_type: str) -> None:
@@ -170,10 +179,7 @@ class Transfer:
         return f"upload of {blob.digest} to {self._connection.registry}/{self._connection.repository}"
 
     def _begin_upload(self, blob: Descriptor, mount_from: str) -> str:
-        """Return where to send a blob to: an upload that was begun before, or a new one; "" if it has been mounted."""
-        begun = self._store.noted(self._upload_key(blob))
-        if isinstance(begun, str) and begun.startswith(self._connection.base()):
-            return begun
+        """Begin an upload; return where to send the blob to, "" if it has been mounted instead."""
         connection = self._connection
         query = f"?{urlencode({'mount': blob.digest, 'from': mount_from})}" if mount_from else ""
         answer = connection.ask("POST", connection.url(f"blobs/uploads/{query}"), headers={"Content-Length": "0"})
@@ -183,12 +189,18 @@ class Transfer:
             raise connection.refused(answer, f"write to {connection.repository}")
         return location_of(answer)
 
-    def _upload(self, blob: Descriptor, path: Path, location: str) -> None:
-        key, had, tries = self._upload_key(blob), -1, 1
+    def _upload(self, blob: Descriptor, path: Path, location: str, *, is_new: bool) -> None:
+        if is_new and blob.size <= WHOLE_MAX:
+            try:
+                return self._finish(blob, location, path.read_bytes())
+            except DroppedError:
+                is_new = False  # as a large one, then, which goes on until it is there
+        key, had, tries, offset = self._upload_key(blob), -1, 1, 0
         while True:
             self._store.note(key, location)
             try:
-                location, offset = self._ask_progress(location)
+                if had >= 0 or not is_new:
+                    location, offset = self._ask_progress(location)
                 if not location:  # the registry has given the upload up
                     self._store.forget(key)
                     location, offset, had = self._begin_upload(blob, ""), 0, -1
@@ -202,7 +214,7 @@ class Transfer:
                 self._connection.wait_before(tries)
                 continue
             self._store.forget(key)
-            return
+            return None
 
     def _ask_progress(self, location: str) -> tuple[str, int]:
         """Ask how much of an upload has come; return where to send the rest to, "" if it is forgotten."""
@@ -218,23 +230,28 @@ class Transfer:
         if offset < blob.size:
             with path.open("rb") as file:
                 file.seek(offset)
-                body = _Told(file, blob, offset, self._progress)
+                body = _Told(file, blob, offset, self._progress, connection.check)
                 headers = {
                     "Content-Type": _OCTETS,
                     "Content-Length": str(blob.size - offset),
                     "Content-Range": f"{offset}-{blob.size - 1}",
                 }
                 answer = connection.ask_once("PATCH", location, headers=headers, body=body)
-            if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _UPLOAD_LOST:
                 raise DroppedError(f"{answer.status} {answer.words}")
             if answer.status not in (HTTPStatus.ACCEPTED, HTTPStatus.CREATED):
                 self._store.forget(self._upload_key(blob))
                 raise connection.refused(answer, f"write to {connection.repository}")
             location = location_of(answer)
-        query = urlencode({"digest": blob.digest})
-        url = f"{location}{'&' if '?' in location else '?'}{query}"
-        answer = connection.ask_once("PUT", url, headers={"Content-Length": "0", "Content-Type": _OCTETS})
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        self._finish(blob, location)
+
+    def _finish(self, blob: Descriptor, location: str, rest: bytes = b"") -> None:
+        """End an upload by what is left of the blob."""
+        connection = self._connection
+        url = f"{location}{'&' if '?' in location else '?'}{urlencode({'digest': blob.digest})}"
+        headers = {"Content-Length": str(len(rest)), "Content-Type": _OCTETS}
+        answer = connection.ask_once("PUT", url, headers=headers, body=rest or None)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _UPLOAD_LOST:
             raise DroppedError(f"{answer.status} {answer.words}")
         if answer.status != HTTPStatus.CREATED:
             self._store.forget(self._upload_key(blob))
@@ -244,10 +261,13 @@ class Transfer:
 class _Told:
     """A file that says how far it was read."""
 
-    def __init__(self, file: BinaryIO, blob: Descriptor, offset: int, progress: Progress) -> None:
-        self._file, self._blob, self._done, self._progress = file, blob, offset, progress
+    def __init__(
+        self, file: BinaryIO, blob: Descriptor, offset: int, progress: Progress, check: Callable[[], None]
+    ) -> None:
+        self._file, self._blob, self._done, self._progress, self._check = file, blob, offset, progress, check
 
     def read(self, size: int = -1) -> bytes:
+        self._check()
         piece = self._file.read(size)
         self._done += len(piece)
         if piece:

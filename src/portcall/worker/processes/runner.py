@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import os
 import random
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import assert_never
@@ -16,6 +14,7 @@ from portcall.protos.portcall.v1.link_pb2 import Frame, Welcome
 from portcall.protos.portcall.v1.process_pb2 import ProcessHello
 from portcall.wire.limits import MESSAGE_BYTES_MAX
 from portcall.wire.pump import PeerLeftError, Pump, StreamLostError
+from portcall.worker.naming import worker_name
 from portcall.worker.processes.child import EOF_S, Child, start_child
 from portcall.worker.processes.crew import Crew, CrewRules, words_of_exit
 from portcall.worker.processes.effects import (
@@ -250,7 +249,7 @@ class ProcessRunner:
         slots = hello.worker.slots
         if not 0 < slots <= SLOTS_MAX:
             raise ProtocolError(f"a process with {slots} slots; it should be 1 to {SLOTS_MAX}")
-        name = self._name or hello.worker.name or f"{socket.gethostname()}-{os.getpid()}"
+        name = self._name or hello.worker.name or worker_name()
         child.admit(name, slots, parse_contract(hello.worker.contract).kinds)
         child.link.send_event(Frame(welcome=self.welcome))
         if not self._first.done():

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from portcall.cli.image.doing.reach import store_of
 from portcall.cli.image.doing.reporting import amount, progress_of_command
-from portcall.cli.image.doing.request import request_of, store_of
+from portcall.cli.image.doing.request import request_of
 from portcall.cli.image.settings import OUTPUT_DEFAULT
 from portcall.image.building import Built, build
 from portcall.image.engines import find_engine, load

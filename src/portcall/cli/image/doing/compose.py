@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from portcall.cli.image.doing.reach import hosts_of, store_of
 from portcall.cli.image.doing.reporting import progress_of_command
-from portcall.cli.image.doing.request import hosts_of, store_of
 from portcall.image.composing import ComposePlan, ComposeService, compose
 from portcall.image.progress import Progress
 from portcall.image.reference import parse_reference

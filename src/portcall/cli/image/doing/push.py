@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from portcall.cli.image.doing.reach import hosts_of, store_of
 from portcall.cli.image.doing.reporting import amount, progress_of_command
-from portcall.cli.image.doing.request import hosts_of, store_of
 from portcall.cli.image.settings import OUTPUT_DEFAULT
 from portcall.errors import ConfigurationError
 from portcall.image.layout import read_index

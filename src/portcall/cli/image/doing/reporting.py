@@ -1,12 +1,12 @@
 """How `portcall image` shows what takes long: bars on a terminal, plain lines elsewhere; always on stderr."""
 
 import sys
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import click
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from portcall.cli.output import console
+if TYPE_CHECKING:
+    from portcall.cli.image.doing.bars import Bars
 
 LINES_OF = 4
 """How often a transfer is told of where there is no terminal: at each quarter."""
@@ -39,37 +39,13 @@ class PlainProgress:
             click.echo(f"{what}: {done >> 20} of {total >> 20} MiB", err=True)
 
 
-class Bars:
-    """Bars, for people."""
-
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._bars = Progress(*columns, console=console(stderr=True), transient=True)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def step(self, words: str) -> None:
-        """Say what begins, above the bars."""
-        self._bars.console.print(words)
-
-    def moved(self, what: str, done: int, total: int) -> None:
-        """Move a bar; one that is full goes."""
-        if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=total)
-        self._bars.update(self._tasks[what], completed=done)
-        if done >= total:
-            self._bars.remove_task(self._tasks.pop(what))
-
-
-def progress_of_command() -> Bars | PlainProgress:
+def progress_of_command() -> "Bars | PlainProgress":
     """Return what fits stderr."""
-    return Bars() if sys.stderr.isatty() else PlainProgress()
+    if not sys.stderr.isatty():
+        return PlainProgress()
+    from portcall.cli.image.doing.bars import Bars  # noqa: PLC0415  # takes long to import, and scripts need none
+
+    return Bars()
 
 
 def amount(count: int) -> str:

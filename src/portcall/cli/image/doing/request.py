@@ -1,13 +1,13 @@
 """From options to what they ask for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from portcall.cli.image.doing.reach import hosts_of
 from portcall.image.building import BuildRequest
 from portcall.image.configuration import Kind
 from portcall.image.oci import parse_platform
-from portcall.image.store import Store, default_folder
 
 
 def request_of(options: Mapping[str, Any], *, output: Path | None = None) -> BuildRequest:
@@ -24,13 +24,3 @@ def request_of(options: Mapping[str, Any], *, output: Path | None = None) -> Bui
         insecure=hosts_of(options["insecure_registry"]),
         output=output,
     )
-
-
-def store_of(cache: Path | None) -> Store:
-    """Return what is kept between builds."""
-    return Store(cache or default_folder())
-
-
-def hosts_of(insecure_registry: Iterable[str] | None) -> frozenset[str]:
-    """Return the registries that need not speak HTTPS."""
-    return frozenset(insecure_registry or ())
