@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from portcall.cli.output import duration, table
+from portcall.cli.output import table
+from portcall.core.durations import duration
 from portcall.protos.portcall.v1.fleet_pb2 import MethodJobs
 
 
