@@ -30,7 +30,7 @@ from portcall.core.jobs.rows import JobRow
 from portcall.core.jobs.schedules import Schedule, ScheduleError
 from portcall.core.jobs.settling import Settling
 from portcall.core.jobs.states import READY, SCHEDULED, WAITING
-from portcall.core.jobs.submissions import Draft, Intake, Submission, Ticket
+from portcall.core.jobs.submissions import Draft, Intake, Submissions, Ticket
 from portcall.core.jobs.telling import Tellings
 from portcall.core.jobs.timetable import Timetable, submission
 from portcall.core.jobs.verdicts import Ending, died, handed_back
@@ -161,7 +161,7 @@ class JobEngine:
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
-    def submit(self, token: Any, submissions: Sequence[Submission], now: float) -> None:
+    def submit(self, token: Any, submissions: Submissions, now: float) -> None:
         """Store jobs; answered by an `Answer`, when all of them are on the disk or some are refused."""
         self._tock(now)
         answer = self._intake.put(token, submissions)

@@ -43,12 +43,16 @@ class IdSequence:
 
     def next(self, now: float) -> int:
         """Return the next id."""
-        job_id = self._last + 1
+        return self.take(1, now)[0]
+
+    def take(self, count: int, now: float) -> range:
+        """Return the next ids."""
+        first = self._last + 1
         if now != self._now:
             self._now = now
-            job_id = max(job_id, int((now - EPOCH_S) * 1_000) << COUNTER_BITS)
-        self._last = job_id
-        return job_id
+            first = max(first, int((now - EPOCH_S) * 1_000) << COUNTER_BITS)
+        self._last = first + count - 1
+        return range(first, first + count)
 
 
 def parse_id(text: str) -> int:

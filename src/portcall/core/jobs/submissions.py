@@ -3,6 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -64,7 +65,22 @@ class Submission(NamedTuple):
     """Serialised `JobOverrides`."""
 
 
-_NOTHING_MORE = Submission("", b"")[2:]
+@dataclass(frozen=True, slots=True)
+class PlainSubmissions:
+    """Jobs of one method with which nothing but their requests was submitted: the case that has to be fast."""
+
+    method: str
+    requests: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def singly(self) -> list[Submission]:
+        """Return them one by one."""
+        return [Submission(self.method, request) for request in self.requests]
+
+
+Submissions = Sequence[Submission] | PlainSubmissions
 
 
 class Ticket:
@@ -72,10 +88,13 @@ class Ticket:
 
     __slots__ = ("jobs", "size", "submissions", "token")
 
-    def __init__(self, token: Any, submissions: Sequence[Submission]) -> None:
+    def __init__(self, token: Any, submissions: Submissions) -> None:
         self.token = token
         self.submissions = submissions
-        self.size = sum([len(submission.request) for submission in submissions])
+        if isinstance(submissions, PlainSubmissions):
+            self.size = sum(map(len, submissions.requests))
+        else:
+            self.size = sum([len(submission.request) for submission in submissions])
         self.jobs: list[NewJob | Submitted] = []
         """Once it is drafted: for each submission a row, or why there is none."""
 
@@ -119,7 +138,7 @@ class Intake:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def put(self, token: Any, submissions: Sequence[Submission]) -> Answer | None:
+    def put(self, token: Any, submissions: Submissions) -> Answer | None:
         """Let submissions wait for the next batch; or return the answer, if there is no room for them."""
         ticket = Ticket(token, submissions)
         is_full = self.jobs_waiting + len(submissions) > self._limits.submissions_waiting_max
@@ -151,9 +170,11 @@ class Intake:
             self.add(draft, ticket, slots, now)
         return draft
 
-    def are_numbered(self, submissions: Sequence[Submission], now: float) -> bool:
+    def are_numbered(self, submissions: Submissions, now: float) -> bool:
         """Return whether the store has numbers for all of these methods; they are announced to it if not."""
         dispatch = self._dispatch
+        if isinstance(submissions, PlainSubmissions):
+            return bool(dispatch.method(submissions.method, now).policy_id)
         # All of them are asked, so that all are announced at once.
         numbers = [dispatch.method(submission.method, now).policy_id for submission in submissions]
         return all(numbers)
@@ -161,8 +182,16 @@ class Intake:
     def add(self, draft: Draft, ticket: Ticket, slots: Slots, now: float) -> None:
         """Draft the rows of one ticket."""
         draft.tickets.append(ticket)
-        methods = self._dispatch.methods
-        for submission in ticket.submissions:
+        methods, submissions = self._dispatch.methods, ticket.submissions
+        if isinstance(submissions, PlainSubmissions):
+            method = methods[submissions.method]
+            if method.read_value is None:
+                rows = self._plain_rows(submissions.requests, method, slots, now)
+                draft.rows += rows
+                ticket.jobs += rows
+                return
+            submissions = submissions.singly()
+        for submission in submissions:
             method = methods[submission.method]
             try:
                 row = self._row(draft, submission, method, slots, now)
@@ -176,8 +205,6 @@ class Intake:
     def _row(
         self, draft: Draft, submission: Submission, method: Method, slots: Slots, now: float
     ) -> NewJob | Submitted:
-        if submission[2:] == _NOTHING_MORE:
-            return self._plain_row(submission.request, method, slots, now)
         fault = _fault(submission) or self._parent_fault(submission)
         if fault is not None:
             return fault
@@ -221,15 +248,20 @@ class Intake:
             submission.request,
         )
 
-    def _plain_row(self, request: bytes, method: Method, slots: Slots, now: float) -> NewJob:
-        """Return the row of a job with which nothing else was submitted: the case that has to be fast."""
-        value = method.value_of(request)
-        state, attempt, started_at = _READY, 0, None
-        if self._dispatch.admits_at_once(method, 0, value, slots, now):
-            state, attempt, started_at = _RUNNING, 1, now
-        job, id_, policy, keep_s = self._ids.next(now), method.id, method.policy_id, method.policy.keep_s
-        head = (job, id_, state, 0, attempt, policy, keep_s, now, started_at, value)
-        return row_of(NewJob, (*head, None, None, None, None, None, request))
+    def _plain_rows(self, requests: Sequence[bytes], method: Method, slots: Slots, now: float) -> list[NewJob]:
+        """Return the rows of plain submissions. Of those, the first may start at once."""
+        value, begun = method.plain_value, 0
+        while begun < len(requests) and self._dispatch.admits_at_once(method, 0, value, slots, now):
+            begun += 1
+        id_, policy, keep_s = method.id, method.policy_id, method.policy.keep_s
+        begins = (id_, _RUNNING, 0, 1, policy, keep_s, now, now, value, None, None, None, None, None)
+        waits = (id_, _READY, 0, 0, policy, keep_s, now, None, value, None, None, None, None, None)
+        ids = self._ids.take(len(requests), now)
+        rows = [row_of(NewJob, (job, *begins, request)) for job, request in zip(ids, requests[:begun], strict=False)]
+        rows += [
+            row_of(NewJob, (job, *waits, request)) for job, request in zip(ids[begun:], requests[begun:], strict=True)
+        ]
+        return rows
 
     def _parent_fault(self, submission: Submission) -> Submitted | None:
         if submission.parent is None or submission.parent_attempt is None:

@@ -23,7 +23,7 @@ from portcall.core.jobs.effects import Effects, StopReason, Submitted
 from portcall.core.jobs.engine import JobEngine
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.requests import Request
-from portcall.core.jobs.submissions import Submission, refused
+from portcall.core.jobs.submissions import Submissions, refused
 from portcall.core.jobs.verdicts import Ending
 from portcall.core.refusals import UNAVAILABLE
 from portcall.hub.board import Board
@@ -157,7 +157,7 @@ class JobKeeper:
         """Return the engine, to be asked what it knows."""
         return self._engine
 
-    def submit_with(self, on_answer: OnAnswer, submissions: Sequence[Submission]) -> None:
+    def submit_with(self, on_answer: OnAnswer, submissions: Submissions) -> None:
         """Store jobs; `on_answer` gets what became of each when that is on the disk, or refused."""
         if self._is_over:
             closing = HubClosingError()
@@ -166,7 +166,7 @@ class JobKeeper:
         self._engine.submit(on_answer, submissions, self.clock())
         self.poke()
 
-    async def submit(self, submissions: Sequence[Submission]) -> list[Submitted]:
+    async def submit(self, submissions: Submissions) -> list[Submitted]:
         """Store jobs; return what became of each when that is on the disk, or refused."""
         answered: asyncio.Future[list[Submitted]] = self._loop.create_future()
         self.submit_with(_settling(answered), submissions)
@@ -358,6 +358,7 @@ class JobKeeper:
         self.failed_lately.note(effects.outcomes, self.clock())
         self.listeners.tell(effects.outcomes)
         for on_answer, jobs in effects.answers:
+            self.listeners.stored(jobs)
             on_answer(jobs)
         if effects.told:
             self._desk.told(effects.told)

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from portcall.core.jobs.effects import Outcome, Start, Told
+from portcall.core.jobs.effects import Outcome, Start, Submitted, Told
 from portcall.core.jobs.states import ENDED
+
+FRESH_JOBS_MAX = 20_000
 
 
 class Waiter(Protocol):
@@ -33,6 +35,15 @@ class Listeners:
         self.waits = 0
         """How many ends are waited for."""
         self.watches = 0
+        self.fresh: set[int] = set()
+        """Some of the jobs that have not ended, for certain: of those that were stored a moment ago, up to
+        `FRESH_JOBS_MAX`. Who waits for one of these need not ask the store whether it has ended already."""
+
+    def stored(self, submitted: Iterable[Submitted]) -> None:
+        """Take note of jobs that are new, before anybody is told of them."""
+        if len(self.fresh) > FRESH_JOBS_MAX:
+            self.fresh.clear()
+        self.fresh.update([one.id for one in submitted if one.id is not None and not one.existed])
 
     def wait_for(self, jobs: Iterable[int], waiter: Waiter) -> None:
         """Tell a waiter when these end; of each once, unless it is forgotten before."""
@@ -72,9 +83,10 @@ class Listeners:
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         """Tell of jobs in another state."""
-        waiting = self._waiters
+        waiting, fresh = self._waiters, self.fresh
         for outcome in outcomes:
-            if waiting and outcome.state in ENDED:
+            if outcome.state in ENDED:
+                fresh.discard(outcome.job)
                 waiters = waiting.pop(outcome.job, None)
                 if waiters is not None:
                     self.waits -= len(waiters)

@@ -10,7 +10,7 @@ from portcall.core.jobs.messages import submission_of
 from portcall.core.jobs.policy import KEEP_S_MAX, PolicyError
 from portcall.core.jobs.rows import JobFilter
 from portcall.core.jobs.states import JobState
-from portcall.core.jobs.submissions import Submission, refused
+from portcall.core.jobs.submissions import PlainSubmissions, Submission, refused
 from portcall.core.refusals import FAILED_PRECONDITION, INVALID_ARGUMENT
 from portcall.errors import PortcallError
 from portcall.hub.jobs.policies import Policies
@@ -31,6 +31,9 @@ KEY_PREFIX = "portcall-job-"
 _METHOD = re.compile(r"/[A-Za-z_][\w.]{0,512}/[A-Za-z_]\w{0,255}", re.ASCII)
 
 
+_PLAIN_FIELDS, _REQUEST_FIELD = 2, jobs_pb2.Submission.REQUEST_FIELD_NUMBER
+
+
 class BadRequestError(PortcallError):
     """A request cannot be answered, ever. Blames the caller."""
 
@@ -49,21 +52,23 @@ class Submissions:
         self, messages: Iterable[jobs_pb2.Submission], now: float, parent_attempt: int | None = None
     ) -> list[Submission | Submitted]:
         """Return for each message a submission, or how it is refused."""
-        read: list[Submission | Submitted] = []
+        return [self._read(message, now, parent_attempt) for message in messages]
+
+    def read_plain(self, messages: Sequence[jobs_pb2.Submission]) -> PlainSubmissions | None:
+        """Return submissions that have one method, which is fine, and nothing but their requests; None for others."""
         if self._version != self._policies.version or len(self._methods) > METHODS_REMEMBERED_MAX:
             self._version = self._policies.version
             self._methods.clear()
-        methods, bytes_max = self._methods, self._bytes_max
+        method = messages[0].method if messages else ""
+        if method not in self._methods:
+            return None
+        requests = []
         for message in messages:
             fields = message.ListFields()
-            # Almost all submissions have nothing but a method (1) and a request (2).
-            if len(fields) == 2 and fields[1][0].number == 2 and fields[0][0].number == 1:  # noqa: PLR2004
-                method, request = fields[0][1], fields[1][1]
-                if method in methods and len(request) <= bytes_max:
-                    read.append(Submission(method, request))
-                    continue
-            read.append(self._read(message, now, parent_attempt))
-        return read
+            if len(fields) != _PLAIN_FIELDS or fields[1][0].number != _REQUEST_FIELD or fields[0][1] != method:
+                return None
+            requests.append(fields[1][1])
+        return PlainSubmissions(method, requests) if max(map(len, requests)) <= self._bytes_max else None
 
     def check(self, method: str, request_bytes: int) -> Submitted | None:
         """Return why there can be no job of this method with a request of this size; None if there can."""

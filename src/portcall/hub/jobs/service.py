@@ -120,8 +120,14 @@ class JobsService:
         for begin in range(0, len(messages), TICKET_JOBS):
             if begin:
                 await asyncio.sleep(0)
-            read = reader.read(messages[begin : begin + TICKET_JOBS], keeper.clock(), attempt)
-            answers.append(asyncio.ensure_future(_submitted(keeper, read)))
+            some = messages[begin : begin + TICKET_JOBS]
+            plain = reader.read_plain(some)
+            storing = (
+                _submitted(keeper, reader.read(some, keeper.clock(), attempt))
+                if plain is None
+                else keeper.submit(plain)
+            )
+            answers.append(asyncio.ensure_future(storing))
         submitted = list(chain.from_iterable(await asyncio.gather(*answers)))
         _check_all_refused(submitted)
         return _submit_reply(submitted)

@@ -1,7 +1,8 @@
 """`Jobs.Wait`: one stream for thousands of jobs, told as they end.
 
-Theory of operation. Ids that come are first entered among the waiters, and then the store is asked for their states; so
-a job that ends in between is told by one or the other, and by whoever is first only. Ends gather while the last reply
+Theory of operation. Ids that come are first entered among the waiters, and then the store is asked for their states,
+unless they were stored a moment ago and are known to go on; so a job that ends in between is told by one or the other,
+and by whoever is first only. Ends gather while the last reply
 is being written, and go out together. What a slow reader leaves is kept by id, and read from the store in its turn.
 """
 
@@ -104,10 +105,13 @@ class Wait:
             raise BusyError(f"{listeners.waits:,} jobs are waited for already; at most {WAITS_MAX:,} may be")
         self._waiting.update(new)
         listeners.wait_for(new, self)
-        states = await self._keeper.store.read(lambda reader: reader.states(new))
+        old = [job for job in new if job not in listeners.fresh]
+        if not old:
+            return
+        states = await self._keeper.store.read(lambda reader: reader.states(old))
         # What has ended meanwhile is told already.
-        over = [job for job in new if job in self._waiting and states.get(job) in ENDED]
-        missing = [job for job in new if job in self._waiting and job not in states]
+        over = [job for job in old if job in self._waiting and states.get(job) in ENDED]
+        missing = [job for job in old if job in self._waiting and job not in states]
         listeners.forget([*over, *missing], self)
         self._waiting.difference_update(over, missing)
         self._outcomes.extend(over)

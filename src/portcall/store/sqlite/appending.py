@@ -46,9 +46,10 @@ def append(tx: Transaction, batch: Batch) -> None:
     if batch.dependencies or any(map(_key, jobs)) or any(map(_parent, jobs)):
         jobs, parents = _acceptable(tx, batch)
     rows: Sequence[NewJob] = jobs
-    large = [job for job in jobs if _is_large(job.request)]
+    large = [job for job in jobs if job.request is not None and len(job.request) > PAYLOAD_BYTES_IN_ROW_MAX]
     if large:
-        rows = [job._replace(request=None) if _is_large(job.request) else job for job in jobs]
+        apart = {job.id for job in large}
+        rows = [job._replace(request=None) if job.id in apart else job for job in jobs]
         tx.each("add_large_requests", [(job.id, job.request) for job in large])
     tx.rows("append_jobs", rows)
     tx.counted.update(Counter(map(_method_and_state, jobs)))
@@ -56,10 +57,6 @@ def append(tx: Transaction, batch: Batch) -> None:
         stored = {job.id: job for job in jobs}
         _wait(tx, stored, parents)
         tx.each("add_labels", [label for label in batch.labels if label.job in stored])
-
-
-def _is_large(request: bytes | None) -> bool:
-    return request is not None and len(request) > PAYLOAD_BYTES_IN_ROW_MAX
 
 
 def _acceptable(tx: Transaction, batch: Batch) -> tuple[list[NewJob], dict[int, set[int]]]:

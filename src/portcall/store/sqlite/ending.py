@@ -33,16 +33,12 @@ def keep_told(
 
 def end(tx: Transaction, ends: Sequence[End]) -> None:
     """Record outcomes, and let those that waited for these jobs go on or be cancelled."""
-    now, large = tx.now, []
-    rows: list[tuple[object, ...]] = []
-    for row in ends:
-        reply = row.reply
-        if reply is not None and len(reply) > PAYLOAD_BYTES_IN_ROW_MAX:
-            large.append(row)
-            rows.append((*row[:10], None, row.trailers, now))
-        else:
-            rows.append((*row, now))
-    recorded = _fenced(tx, "end_jobs", ends, rows)
+    rows = ends
+    large = [row for row in ends if row.reply is not None and len(row.reply) > PAYLOAD_BYTES_IN_ROW_MAX]
+    if large:
+        apart = {row.job for row in large}
+        rows = [row._replace(reply=None) if row.job in apart else row for row in ends]
+    recorded = _fenced(tx, "end_jobs", ends, rows, tx.now)
     if large:
         tx.each("add_large_replies", [(row.job, row.reply) for row in large if row.job not in tx.stale])
     for (method, was, state), jobs in Counter(map(_move_of_end, recorded)).items():
@@ -62,15 +58,17 @@ def repeat(tx: Transaction, agains: Sequence[Again]) -> None:
         tx.all("add_attempts", *attempt)
 
 
-def _fenced(tx: Transaction, query: str, told: Sequence[Over], rows: Sequence[Sequence[object]]) -> Sequence[Over]:
+def _fenced(
+    tx: Transaction, query: str, told: Sequence[Over], rows: Sequence[Sequence[object]], *before: object
+) -> Sequence[Over]:
     """Execute a query for rows whose attempts hold their jobs; return what took effect.
 
     It is tried for all of them, and one by one only if some have had no effect.
     """
     tx.connection.execute("SAVEPOINT fenced")
-    if tx.rows(query, rows) != len(told):
+    if tx.rows(query, rows, *before) != len(told):
         tx.connection.execute("ROLLBACK TO fenced")
-        effects = [tx.rows(query, [row]) for row in rows]
+        effects = [tx.rows(query, [row], *before) for row in rows]
         tx.stale.update(row.job for row, changed in zip(told, effects, strict=True) if not changed)
         told = [row for row, changed in zip(told, effects, strict=True) if changed]
     tx.connection.execute("RELEASE fenced")

@@ -25,8 +25,10 @@ def load_queries(file: str) -> dict[str, str]:
     return {name: query.strip() for name, _, query in _QUERY.findall(text)}
 
 
-def execute_rows(connection: Connection, query: str, rows: Sequence[Sequence[Any]]) -> None:
+def execute_rows(connection: Connection, query: str, rows: Sequence[Sequence[Any]], *before: Any) -> None:
     """Execute a query that has `:rows` in it, for all rows in as few statements as can be.
+
+    Its parameters `?1` and so on are those of `before`.
 
     Why not `executemany`: it takes half as long again, and it gives the interpreter's lock away and back for every row,
     while the event loop's thread wants it too. Here a statement works through hundreds of rows without the lock.
@@ -36,13 +38,13 @@ def execute_rows(connection: Connection, query: str, rows: Sequence[Sequence[Any
     columns = [*zip(*rows, strict=True)]
     places = [_place(column) for column in columns]
     shape = "".join(places)
-    fixed = [column[0] for column, place in zip(columns, places, strict=True) if place == _FIXED]
+    fixed = [*before, *(column[0] for column, place in zip(columns, places, strict=True) if place == _FIXED)]
     varied = [_bindable(column) for column, place in zip(columns, places, strict=True) if place == _VARIED]
     bound = [*zip(*varied, strict=True)] if varied else [()] * len(rows)
     done, count = 0, len(rows)
     for size in ROWS_AT_ONCE:
         while count - done >= size:
-            statement = _statement(query, size, shape)
+            statement = _statement(query, size, shape, len(before))
             connection.execute(statement, [*fixed, *chain.from_iterable(bound[done : done + size])])
             done += size
 
@@ -75,11 +77,11 @@ def _bindable(column: Sequence[Any]) -> Sequence[Any]:
 
 
 @lru_cache(maxsize=128)
-def _statement(query: str, rows: int, shape: str) -> str:
-    next_place = shape.count(_FIXED) + 1
+def _statement(query: str, rows: int, shape: str, before: int) -> str:
+    next_place = before + shape.count(_FIXED) + 1
     written = []
     for _ in range(rows):
-        places, next_fixed = [], 1
+        places, next_fixed = [], before + 1
         for place in shape:
             if place == _ABSENT:
                 places.append("NULL")

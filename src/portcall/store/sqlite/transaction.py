@@ -75,11 +75,11 @@ class Transaction:
         """Execute a query once for each row; for what is rare."""
         self.connection.executemany(QUERIES[query], rows)
 
-    def rows(self, query: str, rows: Sequence[Sequence[Any]]) -> int:
+    def rows(self, query: str, rows: Sequence[Sequence[Any]], *before: Any) -> int:
         """Execute a query of `:rows`; return how many rows of the database it has changed."""
-        before = self.connection.total_changes
-        execute_rows(self.connection, QUERIES[query], rows)
-        return self.connection.total_changes - before
+        changed = self.connection.total_changes
+        execute_rows(self.connection, QUERIES[query], rows, *before)
+        return self.connection.total_changes - changed
 
     def move(self, method: int, before: int, after: int, jobs: int = 1) -> None:
         """Count jobs that are in another state now."""

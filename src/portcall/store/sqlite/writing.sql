@@ -89,7 +89,7 @@ DELETE FROM stream_reply WHERE job = ? AND place >= ?;
 -- Record outcomes, each only if the attempt given holds the job.
 UPDATE job SET state = ended.column5, failures = ended.column6, deaths = ended.column7, status = ended.column8,
     details = ended.column9, worker = ended.column10, reply = ended.column11, trailers = ended.column12,
-    ended_at = ended.column13, expires_at = ended.column13 + job.keep_s
+    ended_at = ?1, expires_at = ?1 + job.keep_s
 FROM (VALUES :rows) AS ended
 WHERE job.id = ended.column1 AND job.attempt = ended.column2 AND job.state = ended.column4;
 

@@ -10,6 +10,7 @@ from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.policy import PolicyError
 from portcall.core.jobs.requests import CancelJobs, PurgeJobs, RetryJobs
 from portcall.core.jobs.states import CANCELLED, CANCELLING, FAILED, READY, RUNNING, SCHEDULED, SUCCEEDED, WAITING
+from portcall.core.jobs.submissions import PlainSubmissions
 from portcall.core.jobs.values import UnreadableRequestError
 from portcall.core.refusals import (
     ALREADY_EXISTS,
@@ -23,6 +24,31 @@ from portcall.protos.portcall.v1.options_pb2 import JobOptions, JobOverrides
 from .stand import METHOD, NOW, OTHER, Stand, submission
 
 # --- the plain way ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", ["", "limit { running: 2 }", "limit { rate { starts: 1 per_s: 5 } }", 'by { field: "f" }']
+)
+@pytest.mark.parametrize("is_early", [False, True])
+def test_plain_submissions_are_stored_like_any_others(options: str, *, is_early: bool) -> None:
+    together, apart = Stand(slots=3, is_early=is_early), Stand(slots=3, is_early=is_early)
+    plain = PlainSubmissions(METHOD, [b"a", b"b", b"a", b"c", b"d"])
+    for stand, submissions in ((together, plain), (apart, plain.singly())):
+        if not is_early:
+            stand.know(METHOD, options)
+        stand.engine.submit("token", submissions, stand.now)
+        stand.do_keeping()
+    assert together.batches == apart.batches
+    assert together.effects == apart.effects
+    assert [len(answer.jobs) for answer in together.effects.answers] == [5]
+
+
+def test_plain_submissions_are_refused_together_where_there_is_no_room() -> None:
+    stand = Stand(limits=JobLimits(submissions_waiting_max=1))
+    stand.put(submission())
+    stand.engine.submit("token", PlainSubmissions(METHOD, [b"a", b"b"]), stand.now)
+    [answer] = [answer for answer in stand.do().answers if answer.token == "token"]
+    assert [one.status for one in answer.jobs] == [RESOURCE_EXHAUSTED] * 2
 
 
 def test_a_job_that_can_run_is_stored_running_and_ends() -> None:
