@@ -21,8 +21,9 @@ from portcall.core.jobs.dispatch import Capacity
 from portcall.core.jobs.effects import Answer, Effects
 from portcall.core.jobs.engine import JobEngine
 from portcall.core.jobs.states import ENDED, READY, RUNNING, SUCCEEDED
-from portcall.core.jobs.submissions import Submission
+from portcall.core.jobs.submissions import PlainSubmissions
 from portcall.core.jobs.verdicts import Ending
+from portcall.protos.portcall.v1.options_pb2 import JobOptions
 from portcall.store.sqlite.store import SQLiteStore
 
 METHOD = "/bench.Store/Run"
@@ -42,7 +43,8 @@ def rate(folder: Path, jobs: int, payload_bytes: int) -> dict[str, Any]:
     """Drive an engine on a store as a hub does, but one after the other: the engine, and then the store."""
     store = SQLiteStore(folder / "jobs.db")
     engine = JobEngine(store.stored(), time.time(), Random(1))
-    submissions = [Submission(METHOD, b"q" * payload_bytes)] * AT_ONCE
+    engine.know(METHOD, JobOptions(), None, time.time())
+    submissions = PlainSubmissions(METHOD, [b"q" * payload_bytes] * AT_ONCE)
     ending = Ending(outcome=AttemptOutcome.SUCCEEDED, reply=b"r" * payload_bytes, worker="bench")
     submitted = done = running = 0
     begun, begun_cpu = time.perf_counter(), time.process_time()
@@ -90,6 +92,7 @@ def claim(folder: Path, jobs: int) -> dict[str, Any]:
     begun = time.perf_counter()
     store = SQLiteStore(folder / "jobs.db")
     engine = JobEngine(store.stored(), time.time(), Random(1))
+    engine.know(METHOD, JobOptions(), None, time.time())
     open_s = time.perf_counter() - begun
     held: list[End] = []
     times = []
