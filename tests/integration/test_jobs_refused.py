@@ -87,6 +87,10 @@ async def test_an_unknown_job_to_wait_for_is_refused(jobs: Jobs) -> None:
     assert reply.jobs[0].status == grpc.StatusCode.FAILED_PRECONDITION.value[0]
 
 
+def scheduled(job: pb.Submission) -> pb.PutScheduleRequest:
+    return pb.PutScheduleRequest(name="s", spec=pb.ScheduleSpec(every_s=60.0, job=job))
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -101,6 +105,12 @@ async def test_an_unknown_job_to_wait_for_is_refused(jobs: Jobs) -> None:
         (lambda jobs: jobs.watch(pb.WatchRequest(jobs=[pb.WatchRequest.From(id="x")])), "'x' is not the id of a job"),
         (lambda jobs: jobs.replies(pb.ReadRepliesRequest()), "'' is not the id of a job"),
         (lambda jobs: jobs.put_schedule(pb.PutScheduleRequest(name="s")), "give either cron or every_s"),
+        (lambda jobs: jobs.put_schedule(scheduled(unary(priority=1_000))), "its job cannot be: priority is 1000"),
+        (lambda jobs: jobs.put_schedule(scheduled(unary(labels={"l": "x" * 200}))), "its job cannot be: at most 16"),
+        (
+            lambda jobs: jobs.put_schedule(scheduled(unary(overrides=JobOverrides(timeout_s=-1)))),
+            "its job cannot be: timeout_s is -1",
+        ),
     ],
 )
 async def test_a_wrong_request_is_refused_in_words(jobs: Jobs, call: Callable[[Jobs], Any], words: str) -> None:

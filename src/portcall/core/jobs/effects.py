@@ -116,6 +116,8 @@ class Effects:
     """Tokens of other requests that are on the disk."""
     failed: list[tuple[Any, str]] = field(default_factory=list)
     """Tokens of other requests that could not be stored, and why."""
+    missed: list[tuple[str, str]] = field(default_factory=list)
+    """Names of schedules whose time was now, and why their jobs were refused."""
     adopted: list[Adopted] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)

@@ -19,7 +19,7 @@ from portcall.core.jobs.attempts import Attempt, Attempts, is_wanted, rows_of_en
 from portcall.core.jobs.backoff import Chance
 from portcall.core.jobs.batch import Batch, Flow, MethodOptionsRow, Purge, Revival, Stored, Written
 from portcall.core.jobs.dispatch import Capacity, Dispatch, Slots
-from portcall.core.jobs.effects import Adopted, Effects, Recorded, Stop, StopReason
+from portcall.core.jobs.effects import Adopted, Effects, Recorded, Stop, StopReason, Submitted
 from portcall.core.jobs.flight import Flight, ScheduleStep
 from portcall.core.jobs.identity import IdSequence
 from portcall.core.jobs.limits import JobLimits
@@ -30,7 +30,7 @@ from portcall.core.jobs.rows import JobRow
 from portcall.core.jobs.schedules import Schedule, ScheduleError
 from portcall.core.jobs.settling import Settling
 from portcall.core.jobs.states import READY, SCHEDULED, WAITING
-from portcall.core.jobs.submissions import Draft, Intake, Submissions, Ticket
+from portcall.core.jobs.submissions import Draft, Intake, Submission, Submissions, Ticket
 from portcall.core.jobs.telling import Tellings
 from portcall.core.jobs.timetable import Timetable, submission
 from portcall.core.jobs.verdicts import Ending, died, handed_back
@@ -167,6 +167,10 @@ class JobEngine:
         answer = self._intake.put(token, submissions)
         if answer is not None:
             self._effects.answers.append(answer)
+
+    def fault_of(self, submission: Submission) -> Submitted | None:
+        """Return how a submission would be refused if it were made now, as far as that can be told."""
+        return self._intake.fault_of(submission)
 
     def request(self, request: Request) -> None:
         """Do what somebody asks; its token is in `Effects.done` when it is on the disk."""
@@ -429,6 +433,9 @@ class JobEngine:
             for _ in firing.times:
                 ticket = Ticket(None, [submission(schedule, now)])
                 self._intake.add(draft, ticket, slots, now)
+                self._effects.missed += [
+                    (schedule.name, job.details) for job in ticket.jobs if isinstance(job, Submitted)
+                ]
                 last_job = ticket.job_ids[-1] if ticket.job_ids else last_job
             steps[schedule.name] = ScheduleStep(schedule=schedule, row=firing.row(last_job), replaces=firing.replaces)
         return steps

@@ -179,6 +179,18 @@ class Intake:
         numbers = [dispatch.method(submission.method, now).policy_id for submission in submissions]
         return all(numbers)
 
+    def fault_of(self, submission: Submission) -> Submitted | None:
+        """Return how a submission would be refused, as far as that can be told now."""
+        method = self._dispatch.methods.get(submission.method)
+        try:
+            if submission.overrides is not None:
+                _overridden(Policy() if method is None else method.policy, submission.overrides)
+            if method is not None:
+                method.value_of(submission.request)
+        except PolicyError as error:
+            return refused(INVALID_ARGUMENT, str(error))
+        return _fault(submission)
+
     def add(self, draft: Draft, ticket: Ticket, slots: Slots, now: float) -> None:
         """Draft the rows of one ticket."""
         draft.tickets.append(ticket)

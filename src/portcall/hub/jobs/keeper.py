@@ -365,6 +365,8 @@ class JobKeeper:
             self.listeners.tell_told(effects.told)
         for on_done in effects.done:
             on_done("")
+        for name, words in effects.missed:
+            logger.warning("The schedule %r has submitted nothing, since its job was refused: %s", name, words)
         for on_done, words in effects.failed:
             on_done(words)
         self.listeners.tell_begun(effects.starts)

@@ -210,8 +210,9 @@ class JobsService:
         schedule = parse_schedule(request.name, request.spec)
         assert self._maybe_submissions is not None
         [read] = self._maybe_submissions.read([schedule.spec.job], self._keeper.clock())
-        if isinstance(read, Submitted):
-            raise ScheduleError(f"schedule {request.name!r}: its job cannot be: {read.details}")
+        fault = read if isinstance(read, Submitted) else self._keeper.engine.fault_of(read)
+        if fault is not None:
+            raise ScheduleError(f"schedule {request.name!r}: its job cannot be: {fault.details}")
         await self._keeper.request(lambda done: PutSchedule(token=done, schedule=schedule))
         stored = await self._schedules()
         return stored.get(request.name) or jobs_pb2.Schedule(name=request.name, spec=request.spec)

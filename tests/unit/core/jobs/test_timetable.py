@@ -172,6 +172,8 @@ def test_a_request_that_its_method_refuses_is_skipped_and_the_schedule_goes_on()
     spec.job.overrides.timeout_s = 50.0
     stand.store.schedule_rows["nightly"] = row(stand)._replace(spec=spec.SerializeToString())
     stand.restart()
-    stand.wait(60)
+    [(name, why)] = stand.wait(60).missed
+    assert name == "nightly"
+    assert "timeout_s" in why
     assert stand.store.jobs == {}
     assert row(stand).next_at == stand.now + 60
