@@ -1,11 +1,14 @@
 """What is said of a file that is looked through, and of one that should be backed up."""
 
+import sqlite3
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from portcall.core.jobs.batch import Batch, MethodOptionsRow
-from portcall.store.errors import StoreDamagedError, StoreNotOursError
+from portcall.store.errors import StoreDamagedError, StoreNotOursError, StoreUnavailableError
+from portcall.store.sqlite import checking
 from portcall.store.sqlite import file as file_of_store
 from portcall.store.sqlite.checking import check_file
 from portcall.store.sqlite.store import SQLiteStore
@@ -43,6 +46,32 @@ def test_a_sound_file_is_told_as_such_also_while_it_is_in_use(path: Path) -> Non
     assert (checked.jobs, checked.size) == (JOBS + 1, path.stat().st_size)
     store.write(Batch(now=1.0, appends=[new_job(JOBS + 2)]))
     store.close()
+
+
+def test_a_store_in_use_is_read_with_its_log_by_whatever_name_it_comes(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "other" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    store = SQLiteStore(path)
+    store.write(Batch(now=1.0, appends=[new_job(JOBS + 1)]))
+    assert check_file(link).jobs == JOBS + 1
+    store.close()
+
+
+def test_a_copy_that_cannot_be_looked_at_does_not_blame_the_original(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_no_room(*_: object) -> NoReturn:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(checking, "damage_in", find_no_room)
+    store = SQLiteStore(path)
+    with pytest.raises(StoreUnavailableError, match=r"there is no room for .*backup\.db\.part"):
+        store.backup(tmp_path / "backup.db")
+    store.close()
+    assert not list(tmp_path.glob("backup*"))
 
 
 def test_a_damaged_file_is_told_with_what_is_wrong_and_left_alone(path: Path) -> None:

@@ -39,6 +39,17 @@ def test_a_second_store_on_the_same_file_is_refused(path: Path) -> None:
     SQLiteStore(path).close()
 
 
+def test_a_second_store_is_refused_by_whatever_name_it_comes(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "other" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    store = SQLiteStore(link)
+    with pytest.raises(StoreInUseError):
+        SQLiteStore(path)
+    store.close()
+    assert list(link.parent.iterdir()) == [link]
+
+
 def test_the_lock_of_a_process_that_was_killed_is_free(path: Path) -> None:
     code = (
         f"from pathlib import Path; from portcall.store.sqlite.store import SQLiteStore as S; S(Path({str(path)!r}));"

@@ -305,10 +305,11 @@ class HubConnections:
 
     async def _ready(self) -> Connection:
         """Return a connection that works, as far as one can know; not before one may dial."""
-        await self._may_dial.wait()
         if self._dialling is None:
             self._dialling = asyncio.Lock()
         async with self._dialling:
+            # Here, since dialling may have been forbidden while this waited for its turn.
+            await self._may_dial.wait()
             if self._is_closed:
                 raise HubLostError(grpc.StatusCode.CANCELLED, CLOSED, was_sent=False)
             current = self._current

@@ -1,12 +1,13 @@
 """Looking through all of a file. It takes as long as reading it does, so a large one is not when a hub opens it."""
 
+import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from portcall.store.errors import StoreDamagedError, StoreNotOursError
-from portcall.store.sqlite.file import BUSY_S, check_version, damage_in, damaged, translated
+from portcall.store.sqlite.file import BUSY_S, check_version, damage_in, damaged, store_error, translated
 
 FAULTS_MAX = 10
 """What is told of a damaged file."""
@@ -29,12 +30,25 @@ def check_file(path: Path) -> Checked:
     """
     if not path.is_file():
         raise StoreNotOursError(f"there is no file {path}")
+    path = Path(os.path.realpath(path))  # beside which its log is
     if not path.stat().st_size:
         raise StoreNotOursError(f"{path} is empty: no hub has kept jobs in it")
+    log = path.with_name(path.name + "-wal")
+    if log.exists():
+        return _look_through(path, "mode=ro")
+    try:
+        # Nobody has it open, and SQLite need not leave a log behind.
+        return _look_through(path, "immutable=1")
+    except StoreDamagedError:
+        if not log.exists():
+            raise
+    # A hub has come meanwhile, and changes what was looked at as if nobody did.
+    return _look_through(path, "mode=ro")
+
+
+def _look_through(path: Path, how: str) -> Checked:
     with translated(path):
-        # Without a log nobody has it open, and SQLite need not leave one behind.
-        how = "mode=ro" if path.with_name(path.name + "-wal").exists() else "immutable=1"
-        connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=BUSY_S)
+        connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, timeout=BUSY_S)
         try:
             check_version(connection, path)
             faults = damage_in(connection, f"integrity_check({FAULTS_MAX})")
@@ -51,11 +65,15 @@ def check_copy(copy: Path, original: Path) -> None:
 
     Raises:
         StoreDamagedError: the original is damaged.
+        StoreUnavailableError: the copy cannot be looked at; there may be no room for it.
     """
     connection = sqlite3.connect(copy, isolation_level=None)
     try:
         faults = damage_in(connection, "quick_check(1)")
     except sqlite3.DatabaseError as error:
+        trouble = store_error(copy, error)
+        if not isinstance(trouble, StoreDamagedError):
+            raise trouble or error from error
         faults = [str(error)]
     finally:
         connection.close()

@@ -6,6 +6,7 @@ way is one row that is written at most three times and two short index entries; 
 rare.
 """
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -37,7 +38,8 @@ class SQLiteStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # Whatever leads to it: SQLite's log and our lock have to be beside the file itself.
+        self.path = path = Path(os.path.realpath(path))
         check_path(path)
         self._lock = FileLock(path)
         self._is_suspect = False
@@ -97,7 +99,8 @@ class SQLiteStore:
         except OSError as error:
             raise StoreUnavailableError(f"cannot write the backup {target}: {error.strerror}") from error
         finally:
-            part.unlink(missing_ok=True)
+            for ending in ("", "-wal", "-shm"):
+                part.with_name(part.name + ending).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
