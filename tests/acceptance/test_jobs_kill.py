@@ -19,6 +19,8 @@ from portcall.protos.portcall.v1.options_pb2 import Backoff, JobOverrides
 
 from .processes import WAIT_S, HubProcess, Processes
 
+IDS_AT_ONCE = 10_000
+
 ADOPT_S = 10.0
 GRACE_S = 0.3
 BATCH = 25
@@ -90,7 +92,8 @@ class Harness:
             call: Any = channel.stream_stream(
                 "/portcall.v1.Jobs/Wait", pb.WaitRequest.SerializeToString, pb.WaitReply.FromString
             )(timeout=WAIT_S)
-            await call.write(pb.WaitRequest(ids=wanted))
+            for begin in range(0, len(wanted), IDS_AT_ONCE):
+                await call.write(pb.WaitRequest(ids=wanted[begin : begin + IDS_AT_ONCE]))
             await call.done_writing()
             async for reply in call:
                 for job in reply.jobs:

@@ -136,7 +136,7 @@ async def test_native_call_is_refused(stage: Stage, guarded: Any, present: Any, 
 @pytest.mark.parametrize(("token", "code"), WRONG)
 async def test_reflection_and_fleet_are_refused(stage: Stage, guarded: Any, token: str | None, code: Any) -> None:
     hub = await guarded()
-    for ask in (services, list_workers):
+    for ask in (await_refusal_of_services, list_workers):
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await ask(stage, hub, bearer(token))
         assert raised.value.code() is code
@@ -448,6 +448,12 @@ async def when_workers(stage: Stage, hub: Hub, count: int) -> None:
     async with asyncio.timeout(LONG_S):
         while len((await list_workers(stage, hub, own(CLIENT))).workers) != count:
             pass
+
+
+async def await_refusal_of_services(stage: Stage, hub: Hub, metadata: tuple[tuple[str, str], ...]) -> None:
+    """Ask for nothing yet: where a request and its refusal cross, grpcio tells INTERNAL in place of the status."""
+    stub = reflection_pb2_grpc.ServerReflectionStub(stage.native_channel(hub.address))
+    await stub.ServerReflectionInfo(metadata=metadata).read()
 
 
 async def services(stage: Stage, hub: Hub, metadata: tuple[tuple[str, str], ...]) -> list[str]:
