@@ -1,14 +1,16 @@
-"""Registries that send us elsewhere: to a CDN for blobs. Our credentials stay at home."""
+"""Registries that send us elsewhere: to a CDN for blobs, to other hosts for uploads. Our credentials stay at home."""
 
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pki import Authority
 from scripted_server import Said, ScriptedServer, running_script
 
+from portcall.errors import ConfigurationError
 from portcall.image.errors import ImageError
 from portcall.image.oci import LAYER, Descriptor
 from portcall.image.progress import Silence
@@ -21,6 +23,7 @@ CONTENT = b"what a layer is made of"
 BLOB = Descriptor(media_type=LAYER, digest=f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", size=len(CONTENT))
 BASIC = f"Basic {base64.b64encode(b'ada:lovelace').decode()}"
 AT = f"/v2/app/blobs/{BLOB.digest}"
+UPLOADS = "/v2/app/blobs/uploads/"
 
 
 @pytest.fixture
@@ -55,6 +58,17 @@ def fetch(registry: ScriptedServer, docker_config: Path, store: Store) -> bytes:
         transfer = Transfer(connection, store, Silence())
         transfer.has_blob(BLOB.digest)  # by now the registry knows us
         return transfer.fetch(BLOB).read_bytes()
+
+
+def push(registry: ScriptedServer, docker_config: Path, store: Store) -> bool:
+    path = docker_config.parent / "layer"
+    path.write_bytes(CONTENT)
+    with connect(registry, docker_config) as connection:
+        return Transfer(connection, store, Silence()).push(BLOB, lambda _: path)
+
+
+def lines(server: ScriptedServer) -> list[str]:
+    return [asked.line for asked in server.asked]
 
 
 def to(url: str, status: int = 307) -> Said:
@@ -95,3 +109,78 @@ def test_tokens_may_be_elsewhere_than_the_realm_says(
     assert fetch(registry, docker_config, Store(tmp_path / "cache")) == CONTENT
     assert [asked.authorization for asked in elsewhere.asked] == [BASIC, BASIC]
     assert registry.asked[-1].authorization == "Bearer of-the-tests"
+
+
+# --- pushing ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_upload_may_go_elsewhere_and_our_credentials_do_not(
+    registry: ScriptedServer, elsewhere: ScriptedServer, docker_config: Path, tmp_path: Path
+) -> None:
+    registry.says[f"POST {UPLOADS}"] = to(f"http://{elsewhere.address}/upload", 202)
+    elsewhere.says["PUT /upload"] = Said(status=201)
+    assert push(registry, docker_config, Store(tmp_path / "cache"))
+    assert [(asked.line, asked.authorization) for asked in elsewhere.asked] == [("PUT /upload", "")]
+
+
+def test_a_remembered_upload_that_only_begins_like_the_registry_is_begun_anew(
+    registry: ScriptedServer, elsewhere: ScriptedServer, docker_config: Path, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "cache")
+    lure = f"http://{registry.address}@{elsewhere.address}/upload"
+    store.note(f"upload of {BLOB.digest} to {registry.address}/app", lure)
+    registry.says[f"POST {UPLOADS}"] = to("/upload", 202)
+    registry.says["PUT /upload"] = Said(status=201)
+    assert push(registry, docker_config, store)
+    assert lines(elsewhere) == []
+    assert lines(registry)[-2:] == [f"POST {UPLOADS}", "PUT /upload"]
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
+    """A registry with HTTPS that, as one of another machine, may not be plain."""
+    authority = Authority(tmp_path / "authority")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    monkeypatch.setattr("portcall.image.registry.connection.is_loopback", lambda _: False)
+    with running_script(authority.issue()) as running:
+        running.challenge = 'Basic realm="tests"'
+        yield running
+
+
+def test_a_registry_that_does_not_know_of_the_tls_before_it_gets_everything_by_tls(
+    encrypted: ScriptedServer, docker_config: Path, tmp_path: Path
+) -> None:
+    encrypted.says[f"POST {UPLOADS}"] = to(f"http://{encrypted.address}/upload", 202)
+    encrypted.says["PUT /upload"] = Said(status=201)
+    assert push(encrypted, docker_config, Store(tmp_path / "cache"))
+    assert encrypted.asked[-1].line == "PUT /upload"
+    assert encrypted.asked[-1].authorization == BASIC
+
+
+def test_an_upload_in_clear_text_is_refused(
+    encrypted: ScriptedServer, elsewhere: ScriptedServer, docker_config: Path, tmp_path: Path
+) -> None:
+    encrypted.says[f"POST {UPLOADS}"] = to(f"http://{elsewhere.address}/upload", 202)
+    with pytest.raises(ImageError, match=rf"sends us to http://{elsewhere.address}, unencrypted.*--insecure-registry"):
+        push(encrypted, docker_config, Store(tmp_path / "cache"))
+    assert lines(elsewhere) == []
+
+
+# --- who may ask for credentials --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("does", [fetch, push])
+def test_only_the_registry_itself_may_ask_for_our_credentials(
+    registry: ScriptedServer,
+    elsewhere: ScriptedServer,
+    docker_config: Path,
+    tmp_path: Path,
+    does: Callable[[ScriptedServer, Path, Store], object],
+) -> None:
+    elsewhere.challenge = f'Bearer realm="http://{elsewhere.address}/token"'
+    registry.says[f"GET {AT}"] = to(f"http://{elsewhere.address}/first")
+    registry.says[f"POST {UPLOADS}"] = to(f"http://{elsewhere.address}/upload", 202)
+    with pytest.raises(ConfigurationError, match=f"does not let ada|{registry.address} does not know"):
+        does(registry, docker_config, Store(tmp_path / "cache"))
+    assert {asked.authorization for asked in elsewhere.asked} == {""}
+    assert "GET /token" not in lines(elsewhere)

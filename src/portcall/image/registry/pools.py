@@ -6,7 +6,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
@@ -131,6 +131,13 @@ class TlsRefusedError(ConfigurationError):
         super().__init__(words)
         self.is_plain = is_plain
         """Whether the other side speaks no TLS at all."""
+
+
+def answered_from(url: str, response: urllib3.BaseHTTPResponse) -> str:
+    """Return which URL an answer is from, after all that we were sent on to from the first."""
+    for hop in response.retries.history if response.retries is not None else ():
+        url = urljoin(url, hop.redirect_location)
+    return url
 
 
 def root_of(error: BaseException) -> BaseException:
