@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Self
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
@@ -16,7 +16,8 @@ from portcall.errors import ConfigurationError, PortcallError
 from portcall.image.errors import ImageError
 from portcall.image.reference import DOCKER_HUB, Reference
 from portcall.image.registry.credentials import Credentials, find_credentials
-from portcall.image.registry.pools import Pools, TlsRefusedError, is_loopback, root_of
+from portcall.image.registry.locations import is_same_origin, location_from
+from portcall.image.registry.pools import Pools, TlsRefusedError, answered_from, is_loopback, root_of
 
 DOCKER_HUB_HOST: Final = "registry-1.docker.io"
 TRIES_MAX: Final = 5
@@ -138,6 +139,19 @@ class Connection:
             self._base = self._base or self._find_base()
         return self._base
 
+    def is_ours(self, url: str) -> bool:
+        """Whether a URL is of the registry itself, which alone may see our credentials."""
+        return is_same_origin(url, self.base())
+
+    def location_of(self, answer: Answer) -> str:
+        """Return the URL that an answer points to.
+
+        Raises:
+            ImageError: nothing is sent there.
+        """
+        said = answer.headers.get("Location", "")
+        return location_from(answer.url, said, base=self.base(), may_be_plain=self._may_be_plain)
+
     def ask(self, method: str, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Make a small request, several times if need be.
 
@@ -185,7 +199,7 @@ class Connection:
         """
         had = self._authorization
         response = self._request(method, url, headers, body)
-        if response.status != HTTPStatus.UNAUTHORIZED:
+        if response.status != HTTPStatus.UNAUTHORIZED or not self.is_ours(answered_from(url, response)):
             return response
         response.drain_conn()
         with self._lock:
@@ -232,8 +246,7 @@ class Connection:
 
     def _request(self, method: str, url: str, headers: Mapping[str, str] | None, body: Any) -> urllib3.BaseHTTPResponse:
         self.check()
-        is_ours = urlsplit(url).netloc == urlsplit(self._base).netloc
-        leave = {"Authorization": self._authorization} if self._authorization and is_ours else {}
+        leave = {"Authorization": self._authorization} if self._authorization and self.is_ours(url) else {}
         try:
             return self._pools.request(
                 method,
@@ -323,11 +336,6 @@ class Connection:
         return ConfigurationError(
             f"{self.registry} does not know {self._who()}{said}. Log in:  docker login {self.registry}"
         )
-
-
-def location_of(answer: Answer) -> str:
-    """Return the URL that an answer points to."""
-    return urljoin(answer.url, answer.headers.get("Location", ""))
 
 
 def _plainly(error: Exception) -> str:

@@ -6,18 +6,30 @@ import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
 from portcall._version import __version__
 from portcall.errors import ConfigurationError
+from portcall.image.errors import ImageError
 from portcall.image.registry.trust import is_plain, refusal_words, tls_of
 
 CONNECT_S: Final = 15.0
 READ_S: Final = 120.0
 REDIRECTS_MAX: Final = 5
+_FOLLOWING: Final = urllib3.Retry(
+    total=None,  # a number here counts redirects, too
+    connect=0,
+    read=0,
+    status=0,
+    other=0,
+    redirect=REDIRECTS_MAX,
+    raise_on_redirect=True,
+)
+"""Goes where we are sent, and tries nothing again; takes our credentials to no other host."""
+
 OPEN_MAX: Final = 8
 """Connections that are kept open to a host."""
 
@@ -74,6 +86,7 @@ class Pools:
         Raises:
             urllib3.exceptions.HTTPError, OSError: no answer came.
             ConfigurationError: TLS is not as it has to be.
+            ImageError: we are sent on without an end.
         """
         try:
             return self._pool(proxy_for(url), needs_tls=not url.startswith("http:")).request(
@@ -83,10 +96,15 @@ class Pools:
                 body=body,
                 preload_content=not is_streamed,
                 redirect=is_following,
-                retries=urllib3.Retry(0, redirect=REDIRECTS_MAX, raise_on_redirect=True) if is_following else False,
+                retries=_FOLLOWING if is_following else False,
             )
         except (urllib3.exceptions.MaxRetryError, urllib3.exceptions.SSLError) as error:
             cause = root_of(error)
+            if isinstance(cause, urllib3.exceptions.ResponseError):
+                place = url.partition("?")[0]
+                raise ImageError(
+                    f"{self._registry} sends us on more than {REDIRECTS_MAX} times, from {place}"
+                ) from None
             words = refusal_words(self._registry, cause) if isinstance(cause, ssl.SSLError) else ""
             if words:
                 raise TlsRefusedError(words, is_plain=is_plain(cause)) from None
@@ -113,6 +131,13 @@ class TlsRefusedError(ConfigurationError):
         super().__init__(words)
         self.is_plain = is_plain
         """Whether the other side speaks no TLS at all."""
+
+
+def answered_from(url: str, response: urllib3.BaseHTTPResponse) -> str:
+    """Return which URL an answer is from, after all that we were sent on to from the first."""
+    for hop in response.retries.history if response.retries is not None else ():
+        url = urljoin(url, hop.redirect_location)
+    return url
 
 
 def root_of(error: BaseException) -> BaseException:

@@ -17,7 +17,7 @@ from portcall.image.oci import (
     describe,
 )
 from portcall.image.progress import Progress
-from portcall.image.registry.connection import TRIES_MAX, Answer, Connection, DroppedError, location_of
+from portcall.image.registry.connection import TRIES_MAX, Answer, Connection, DroppedError
 from portcall.image.store import Store
 
 PIECE = 1 << 18
@@ -143,7 +143,7 @@ class Transfer:
         if self.has_blob(blob.digest):
             return False
         begun = self._store.noted(self._upload_key(blob))
-        if isinstance(begun, str) and begun.startswith(self._connection.base()):
+        if isinstance(begun, str) and self._connection.is_ours(begun):
             self._upload(blob, find(blob), begun, is_new=False)
             return True
         location = self._begin_upload(blob, mount_from)
@@ -187,7 +187,7 @@ class Transfer:
             return ""
         if answer.status != HTTPStatus.ACCEPTED:
             raise connection.refused(answer, f"write to {connection.repository}")
-        return location_of(answer)
+        return connection.location_of(answer)
 
     def _upload(self, blob: Descriptor, path: Path, location: str, *, is_new: bool) -> None:
         if is_new and blob.size <= WHOLE_MAX:
@@ -223,7 +223,7 @@ class Transfer:
             return "", 0
         last = answer.headers.get("Range", "0-0").removeprefix("bytes=").rpartition("-")[2]
         offset = int(last) + 1 if last.isdigit() and int(last) else 0  # "0-0" is how most say that nothing has come
-        return (location_of(answer) if answer.headers.get("Location") else location), offset
+        return (self._connection.location_of(answer) if answer.headers.get("Location") else location), offset
 
     def _send_rest(self, blob: Descriptor, path: Path, location: str, offset: int) -> None:
         connection = self._connection
@@ -242,7 +242,7 @@ class Transfer:
             if answer.status not in (HTTPStatus.ACCEPTED, HTTPStatus.CREATED):
                 self._store.forget(self._upload_key(blob))
                 raise connection.refused(answer, f"write to {connection.repository}")
-            location = location_of(answer)
+            location = connection.location_of(answer)
         self._finish(blob, location)
 
     def _finish(self, blob: Descriptor, location: str, rest: bytes = b"") -> None:
