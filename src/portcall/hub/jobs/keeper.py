@@ -131,11 +131,16 @@ class JobKeeper:
             logger.warning("The schedule %r cannot be used: %s", name, words)
         self.poke()
 
+    def stop_claiming(self) -> None:
+        """Start no more jobs, and keep no slots for them."""
+        self.is_claiming = False
+        self._board.end_share()
+
     async def close(self) -> None:
         """Write what has gathered, and let go of the store. Attempts go on, and their workers bring them back."""
         if self._is_closed:
             return
-        self.is_claiming = False
+        self.stop_claiming()
         if not self.crashed.done():
             await self._flush()
         self._is_closed = True
