@@ -398,3 +398,21 @@ async def test_a_hub_that_drains_stores_what_ends_and_starts_nothing(stage: Stag
     rows = await jobs_of(stage, second).get_all(pb.GetRequest(ids=ids))
     assert [job.state for job in rows.jobs] == [SUCCEEDED, READY]
     assert gate.begun == [b"1"]
+
+
+async def test_a_hub_that_drains_serves_calls_that_wait_beside_ready_jobs(stage: Stage, store: Path) -> None:
+    gate = Gate()
+    hub = await hub_with(stage, store, job_share=1)
+    await stage.worker(hub.address, slots=1, UnaryCall=gate.handle)
+    calls = [asyncio.ensure_future(_call(stage, hub.address)) for _ in range(2)]
+    await gate.when_begun()
+    board = hub._board.switchboard
+    await until(lambda: board.calls_waiting == 1)
+    await jobs_of(stage, hub).submit(unary(b"job"))
+    await until(lambda: bool(board.sought))
+    stopping = asyncio.ensure_future(hub.stop(grace_s=30.0))
+    await until(lambda: board.is_closing)
+    gate.opened.set()
+    assert [(await call).body for call in calls] == [b"call", b"call"]
+    await stopping
+    assert gate.begun == [b"call", b"call"]

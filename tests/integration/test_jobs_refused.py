@@ -1,5 +1,6 @@
 """What the service for jobs does not take: wrong requests, wrong contracts, and what its store cannot do."""
 
+import asyncio
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,18 @@ from interop_pb2 import UnaryRequest
 
 import portcall
 from portcall.core.jobs.batch import Batch, Written
+from portcall.core.jobs.effects import Submitted
 from portcall.core.jobs.limits import JobLimits
+from portcall.core.jobs.requests import CancelJobs, PutSchedule
+from portcall.core.jobs.schedules import parse_schedule
+from portcall.core.jobs.submissions import PlainSubmissions
+from portcall.core.limits import CallLimits
 from portcall.errors import ConfigurationError
 from portcall.hub import Hub, HubConfig
+from portcall.hub.board import Board
 from portcall.hub.jobs import keeper as keeping
+from portcall.hub.jobs.failing import HubClosingError
+from portcall.hub.jobs.threads import StoreThreads
 from portcall.protos.portcall.v1 import jobs_pb2 as pb
 from portcall.protos.portcall.v1.options_pb2 import JobOverrides
 from portcall.store.errors import StoreDamagedError, StoreInUseError, StoreUnavailableError
@@ -24,7 +33,7 @@ from portcall.store.sqlite.store import SQLiteStore
 
 from .jobdesk import SUCCEEDED, UNARY, Jobs, hub_with, jobs_of, unary
 from .servicers import echo
-from .stage import Stage, status_of
+from .stage import LONG_S, Stage, status_of
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -259,6 +268,91 @@ async def test_a_backup_is_a_store_of_its_own(stage: Stage, store: Path, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir() if "backup" in path.name) == []
     other = await hub_with(stage, copy)
     assert (await jobs_of(stage, other).get(job)).method == UNARY
+
+
+async def test_a_schedule_too_many_is_refused_without_advice_to_try_again(stage: Stage, store: Path) -> None:
+    jobs = jobs_of(stage, await hub_with(stage, store, access={"job_limits": JobLimits(schedules_max=1)}))
+    spec = pb.ScheduleSpec(every_s=60.0, job=unary())
+    await jobs.put_schedule(pb.PutScheduleRequest(name="first", spec=spec))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await jobs.put_schedule(pb.PutScheduleRequest(name="second", spec=spec))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert caught.value.details() == "there are 1 schedules already; remove some first"
+    assert rpc_status.from_call(caught.value) is None
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+class Quiet(keeping.JobKeeper):
+    """A keeper that does something a few turns of the loop after it has come to rest."""
+
+    def do_at_rest(self, turns: int, step: Callable[[], None]) -> None:
+        self._step: tuple[int, Callable[[], None]] | None = (turns, step)
+
+    def _rest(self) -> None:
+        super()._rest()
+        step, self._step = getattr(self, "_step", None), None
+        if step is not None:
+            self._later(*step)
+
+    def _later(self, turns: int, step: Callable[[], None]) -> None:
+        if turns:
+            self._loop.call_soon(self._later, turns - 1, step)
+        else:
+            step()
+
+
+def quiet_keeper(store: Path) -> Quiet:
+    board = Board(CallLimits())
+    return Quiet(StoreThreads(store, SQLiteStore), board, lambda _: False, message_bytes_max=1_000)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_what_comes_while_the_keeper_closes_is_stored_or_refused(
+    store: Path, turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: list[Submitted] = []
+    asked: list[asyncio.Task[None]] = []
+
+    async def ask() -> None:
+        await keeper.request(lambda done: CancelJobs(token=done, jobs=[1]))
+
+    def come() -> None:
+        # Its method is new, so it takes two batches.
+        keeper.submit_with(answers.extend, PlainSubmissions(UNARY, [b""]))
+        asked.append(asyncio.ensure_future(ask()))
+
+    async with quiet_keeper(store) as keeper:
+        keeper.do_at_rest(turns, come)
+    assert [(answer.status, answer.reason) for answer in answers] in (
+        [(0, "")],
+        [(grpc.StatusCode.UNAVAILABLE.value[0], "HUB_CLOSING")],
+    )
+    async with asyncio.timeout(LONG_S):
+        [error] = await asyncio.gather(*asked, return_exceptions=True)
+    assert error is None or isinstance(error, HubClosingError)
+    assert caplog.text == ""
+
+
+async def test_a_keeper_that_has_closed_triggers_nothing(store: Path) -> None:
+    async with quiet_keeper(store) as keeper:
+        schedule = parse_schedule("s", pb.ScheduleSpec(every_s=60.0, job=unary()))
+        await keeper.request(lambda done: PutSchedule(token=done, schedule=schedule))
+    with pytest.raises(HubClosingError):
+        await keeper.trigger("s")
+
+
+async def test_each_who_asks_a_store_in_trouble_gets_an_error_of_its_own(store: Path, sick: type[Sick]) -> None:
+    board = Board(CallLimits())
+    async with keeping.JobKeeper(StoreThreads(store, Sick), board, lambda _: False, message_bytes_max=1_000) as keeper:
+        sick.words, sick.is_full = "there is no room", True
+        asked = [keeper.request(lambda done: CancelJobs(token=done, jobs=[1])) for _ in range(2)]
+        first, second = await asyncio.gather(*asked, return_exceptions=True)
+    for error in (first, second):
+        assert isinstance(error, StoreUnavailableError)
+        assert (str(error), error.is_full) == ("there is no room", True)
+    assert first is not second
 
 
 def test_the_clock_of_jobs_does_not_jump(monkeypatch: pytest.MonkeyPatch) -> None:

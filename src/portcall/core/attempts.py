@@ -110,6 +110,13 @@ class AttemptSwitchboard(Switchboard):
                 self._give_slot(pool, pool.apart.popleft(), now)
             pool.offered = 0
 
+    def end_share(self, now: float) -> None:
+        """Give calls all slots that are kept for attempts, since none is opened any more, and keep no others."""
+        self.sought = frozenset()
+        for pool in self._routes.pools.values():
+            pool.offered = len(pool.apart)
+        self.take_back(now)
+
     def adopt(
         self,
         port: AttemptPort,

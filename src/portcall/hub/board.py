@@ -30,6 +30,10 @@ class Board:
         """Give calls the slots that were kept for attempts; see `AttemptSwitchboard.take_back`."""
         self.switchboard.take_back(self._loop.time())
 
+    def end_share(self) -> None:
+        """Keep no slots for attempts any more; see `AttemptSwitchboard.end_share`."""
+        self.switchboard.end_share(self._loop.time())
+
     async def wait_quiet(self, timeout_s: float) -> None:
         """Wait until no call runs or waits, at most this long."""
         quiet = self._quiet = self._loop.create_future()

@@ -60,6 +60,19 @@ def test_what_is_offered_and_not_taken_goes_back_to_calls() -> None:
     assert worker.port.free == 0
 
 
+def test_where_no_job_may_start_any_more_all_that_is_kept_goes_to_calls_and_nothing_more_is() -> None:
+    stand, worker = overloaded()
+    stand.board.sought = SEEKING
+    end(worker, 6)
+    waiting = stand.board.calls_waiting
+    stand.board.is_closing = True
+    stand.board.end_share(stand.now)
+    assert stand.board.calls_waiting == waiting - 2
+    end(worker, 40)
+    assert stand.board.calls_waiting == waiting - 42
+    assert free(stand) == 0
+
+
 def test_what_is_kept_goes_with_its_worker_and_comes_back() -> None:
     stand, worker = overloaded()
     stand.board.sought = SEEKING

@@ -27,7 +27,7 @@ from portcall.core.jobs.methods import Methods
 from portcall.core.jobs.ranks import priority_of, rank_of, suspicion_of
 from portcall.core.jobs.requests import CancelJobs, PurgeJobs, PutSchedule, RemoveSchedule, Request, RetryJobs
 from portcall.core.jobs.rows import JobRow
-from portcall.core.jobs.schedules import Schedule, ScheduleError
+from portcall.core.jobs.schedules import Schedule, ScheduleError, TooManySchedulesError
 from portcall.core.jobs.settling import Settling
 from portcall.core.jobs.states import READY, SCHEDULED, WAITING
 from portcall.core.jobs.submissions import Draft, Intake, Submission, Submissions, Ticket
@@ -173,14 +173,16 @@ class JobEngine:
         return self._intake.fault_of(submission)
 
     def request(self, request: Request) -> None:
-        """Do what somebody asks; its token is in `Effects.done` when it is on the disk."""
+        """Do what somebody asks; its token is in `Effects.done` when it is on the disk.
+
+        Raises:
+            TooManySchedulesError: it is a new schedule, and there is no room for it.
+        """
         entries, schedules_max = self._timetable.entries, self._limits.schedules_max
         is_new = isinstance(request, PutSchedule) and request.schedule.name not in entries
         if is_new and len(entries) >= schedules_max:
-            words = f"there are {schedules_max:,} schedules already; remove some first"
-            self._effects.failed.append((request.token, words))
-        else:
-            self._requests.append(request)
+            raise TooManySchedulesError(f"there are {schedules_max:,} schedules already; remove some first")
+        self._requests.append(request)
 
     def trigger(self, token: Any, name: str, now: float) -> None:
         """Submit the job of a schedule now; answered like any submission.
@@ -340,8 +342,13 @@ class JobEngine:
         self._attempts.over[:0] = flight.over
         self._tellings.put_back(flight.tellings)
         self._settling(flight, Written(), now).put_back(status, words, reason)
-        for ticket in self._intake.take_all():
-            self._effects.answers.append(ticket.refuse(status, words, reason))
+        self._refuse_submissions(status, words, reason)
+
+    def refuse_waiting(self, words: str, reason: str) -> None:
+        """Refuse what waits for a batch to come, since none will: jobs that were submitted, and what else was asked."""
+        self._refuse_submissions(UNAVAILABLE, words, reason)
+        requests, self._requests = self._requests, []
+        self._effects.failed += [(request.token, words) for request in requests]
 
     # --- within -------------------------------------------------------------------------------------------------------
 
@@ -349,6 +356,10 @@ class JobEngine:
         """Return the time, which never goes back."""
         self._now = max(self._now, now)
         return self._now
+
+    def _refuse_submissions(self, status: int, words: str, reason: str) -> None:
+        for ticket in self._intake.take_all():
+            self._effects.answers.append(ticket.refuse(status, words, reason))
 
     def _landed(self) -> Flight:
         flight, self._flight = self._flight, None

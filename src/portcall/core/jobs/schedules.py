@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from portcall.core.jobs.submissions import LABELS_MAX
-from portcall.errors import ConfigurationError
+from portcall.errors import ConfigurationError, PortcallError
 from portcall.protos.portcall.v1.jobs_pb2 import ScheduleSpec, Submission
 
 NAME_LENGTH_MAX = 128
@@ -29,6 +29,10 @@ _ROUNDING_S = 1e-6
 
 class ScheduleError(ConfigurationError):
     """A schedule's times, or its job, cannot be as they are given. Blames whoever wrote the schedule."""
+
+
+class TooManySchedulesError(PortcallError):
+    """There are as many schedules as there may be. Blames nobody; it helps to remove some."""
 
 
 class Overlap(IntEnum):

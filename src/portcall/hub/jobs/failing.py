@@ -6,6 +6,7 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 
 from portcall.core.jobs.identity import BadJobIdError
+from portcall.core.jobs.schedules import TooManySchedulesError
 from portcall.core.refusals import (
     HUB_CLOSING,
     STORE_DAMAGED,
@@ -40,6 +41,7 @@ STATUSES: tuple[tuple[type[PortcallError], grpc.StatusCode], ...] = (
     (BadRequestError, Code.INVALID_ARGUMENT),
     (BadJobIdError, Code.INVALID_ARGUMENT),
     (TooManyQuestionsError, Code.RESOURCE_EXHAUSTED),
+    (TooManySchedulesError, Code.RESOURCE_EXHAUSTED),
     (StoreUnavailableError, Code.UNAVAILABLE),
     (StoreDamagedError, Code.DATA_LOSS),
     (ConfigurationError, Code.INVALID_ARGUMENT),

@@ -87,7 +87,7 @@ class HubJobs:
     def stop_claiming(self) -> None:
         """Start no more jobs, because the hub is about to stop."""
         if self.keeper is not None:
-            self.keeper.is_claiming = False
+            self.keeper.stop_claiming()
 
     async def close(self) -> None:
         """Store what has gathered, and let go of the store."""

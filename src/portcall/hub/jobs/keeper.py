@@ -11,6 +11,7 @@ import logging
 import time
 import types
 from collections.abc import Callable, Sequence
+from copy import copy
 from random import Random
 from typing import Any, Self
 
@@ -131,16 +132,25 @@ class JobKeeper:
             logger.warning("The schedule %r cannot be used: %s", name, words)
         self.poke()
 
+    def stop_claiming(self) -> None:
+        """Start no more jobs, and keep no slots for them."""
+        self.is_claiming = False
+        self._board.end_share()
+
     async def close(self) -> None:
         """Write what has gathered, and let go of the store. Attempts go on, and their workers bring them back."""
         if self._is_closed:
             return
-        self.is_claiming = False
+        self.stop_claiming()
         if not self.crashed.done():
             await self._flush()
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._writing is not None:
+            # Something came between the last batch and this.
+            await asyncio.wait([self._writing])
+        self._refuse_rest()
         await self.store.close()
         if not self.crashed.done():
             self.crashed.cancel()
@@ -176,8 +186,11 @@ class JobKeeper:
         """Submit the job of a schedule now.
 
         Raises:
+            HubClosingError: nothing is stored any more.
             ScheduleError: there is none of this name.
         """
+        if self._is_over:
+            raise HubClosingError
         answered: asyncio.Future[list[Submitted]] = self._loop.create_future()
         self._engine.trigger(_settling(answered), name, self.clock())
         self.poke()
@@ -187,7 +200,8 @@ class JobKeeper:
         """Do what is asked, made with the token that it gets; return when it is on the disk.
 
         Raises:
-            StoreUnavailableError: it could not be stored.
+            StoreError: it could not be stored.
+            TooManySchedulesError: it is a schedule, and there is no room for it.
         """
         if self._is_over:
             raise HubClosingError
@@ -195,8 +209,7 @@ class JobKeeper:
         self._engine.request(make(_settling(done)))
         self.poke()
         if words := await done:
-            trouble = self._trouble
-            raise trouble if trouble is not None and str(trouble) == words else StoreUnavailableError(words)
+            raise self._error_of(words)
 
     # --- workers ------------------------------------------------------------------------------------------------------
 
@@ -292,7 +305,7 @@ class JobKeeper:
 
     def _take_answer(self, writing: "asyncio.Future[Written]") -> None:
         self._settle(writing)
-        self._go_on(self._engine.take_effects())
+        (self._perform if self._is_over else self._go_on)(self._engine.take_effects())
 
     def _go_on(self, effects: Effects) -> None:
         """Do what is wanted, and give the store what has gathered.
@@ -376,6 +389,21 @@ class JobKeeper:
         quiet = self._quiet = self._loop.create_future()
         self.poke()
         await asyncio.wait([quiet, self.crashed], return_when=asyncio.FIRST_COMPLETED)
+
+    def _refuse_rest(self) -> None:
+        """Answer those whose turn does not come any more."""
+        if self.crashed.done():
+            self._engine.take_effects()  # what a defect has left half done
+        closing = HubClosingError()
+        self._engine.refuse_waiting(str(closing), reason_of(closing))
+        self._perform(self._engine.take_effects())
+
+    def _error_of(self, words: str) -> StoreError:
+        """Return what is raised, anew for each who asked, where the engine says that something is not stored."""
+        closing, trouble = HubClosingError(), self._trouble
+        if words == str(closing):
+            return closing
+        return copy(trouble) if trouble is not None and str(trouble) == words else StoreUnavailableError(words)
 
     def _note_trouble(self, error: StoreError, now: float) -> None:
         self._trouble = error

@@ -5,7 +5,7 @@ import pytest
 from portcall.core.jobs.batch import ScheduleRow
 from portcall.core.jobs.limits import JobLimits
 from portcall.core.jobs.requests import PutSchedule, RemoveSchedule
-from portcall.core.jobs.schedules import ScheduleError
+from portcall.core.jobs.schedules import ScheduleError, TooManySchedulesError
 from portcall.core.jobs.states import CANCELLED, CANCELLING, RUNNING
 from portcall.protos.portcall.v1.jobs_pb2 import ScheduleSpec
 
@@ -135,8 +135,9 @@ def test_schedules_have_a_bound() -> None:
     stand = Stand(limits=JobLimits(schedules_max=1))
     put(stand)
     put(stand, every_s=5.0)
-    stand.engine.request(PutSchedule(token="t", schedule=schedule(name="second")))
-    assert stand.do().failed == [("t", "there are 1 schedules already; remove some first")]
+    with pytest.raises(TooManySchedulesError, match="there are 1 schedules already; remove some first"):
+        stand.engine.request(PutSchedule(token="t", schedule=schedule(name="second")))
+    assert not stand.do().failed
 
 
 def test_a_stored_schedule_that_cannot_be_used_stays_and_is_told_of() -> None:
