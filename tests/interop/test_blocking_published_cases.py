@@ -116,8 +116,11 @@ async def test_custom_metadata_of_a_unary_call(blocking: Use) -> None:
 
 async def test_custom_metadata_of_full_duplex(blocking: Use) -> None:
     def use(channel: grpc.Channel) -> None:
-        call = blocking_stub(channel).FullDuplexCall(iter([StreamRequest()]), metadata=METADATA)
-        assert list(call) == []
+        # With a reply, as the case is published: of a stream without one, grpcio's asyncio client loses the initial
+        # metadata where the status overtakes them, and the sidecar is such a client.
+        request = StreamRequest(body=body(LARGE_REQUEST_BYTES), reply_bytes=[LARGE_REPLY_BYTES])
+        call = blocking_stub(channel).FullDuplexCall(iter([request]), metadata=METADATA)
+        assert list(call) == stream_replies(request)
         assert own(call.initial_metadata()) == METADATA[:1]
         assert own(call.trailing_metadata()) == METADATA[1:]
 
